@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+export type { Admission, Permit, Refusal } from './admission.ts'
+export { isRefusal } from './admission.ts'
+export type { BusErrorCode } from './bus-error.ts'
+export { BusError } from './bus-error.ts'
+export { encodeHeaderLines, HeaderBlock, HeaderWriter } from './headers.ts'
+export type { SubjectFault, SubjectLimits } from './limits.ts'
+export type {
+  Bus,
+  BusInfo,
+  BusMessage,
+  BusStatus,
+  Pending,
+  PublishOptions,
+  RequestOptions,
+  SubscribeOptions,
+  Subscription,
+} from './message-bus.ts'
+export type { HistogramValue, MetricFamily, MetricSample } from './metric.ts'
+export { durationBoundsSeconds, Histogram } from './metric.ts'
+export type { Pattern } from './pattern.ts'
+export { isReserved, isSubset, matches, overlaps, parsePattern } from './pattern.ts'
+export type { Action, AllowDeny, PermissionRules, Permissions } from './permissions.ts'
+export type { NatsCredentials, Principal } from './principal.ts'
+export type { Subject } from './subject.ts'
+export { isToken, parseSubject, subjectFault, subjectFromTokens } from './subject.ts'
+export type { Template } from './template.ts'
+export { parseTemplate } from './template.ts'
+export type { TemplateValues } from './template-values.ts'
+export { encodeToken } from './token-encoding.ts'
