@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { SubjectLimits } from './limits.ts'
+import { parsePattern, type Pattern } from './pattern.ts'
+import type { PermissionRule } from './permission-rule.ts'
+import { hit, type Hits, type RuleSet } from './rule-hit.ts'
+import { fewRules, ruleSet } from './rule-set.ts'
+import { VerdictTable } from './verdict-table.ts'
+
+/** How much of what a pattern matches is allowed. */
+export type Coverage = 'all' | 'some' | 'none'
+
+// What may be published is the gate's business; here a long resource is compared like any other.
+const unlimited: SubjectLimits = { maxBytes: Infinity, maxTokens: Infinity, embeddedWildcards: true }
+
+/** One allow list and one deny list, asked about one resource after the other. Without an allow list all is allowed. */
+export class PermissionSection {
+  readonly #allow: RuleSet | undefined
+  readonly #deny: RuleSet
+  readonly #verdicts: VerdictTable | undefined
+  #lastResource = ''
+  #lastVerdict = false
+
+  constructor(allow: readonly PermissionRule[] | undefined, deny: readonly PermissionRule[]) {
+    this.#allow = allow && ruleSet(allow)
+    this.#deny = ruleSet(deny)
+    // Few rules are asked faster than a table.
+    this.#verdicts = Math.max(allow?.length ?? 0, deny.length) > fewRules ? new VerdictTable() : undefined
+  }
+
+  /** Whether everything the resource matches is allowed. */
+  allowsWhole(resource: string, queue: string | undefined): boolean {
+    if (queue !== undefined) return this.#asked(resource, queue) === 'all'
+    if (resource === this.#lastResource) return this.#lastVerdict
+    let verdict = this.#verdicts?.get(resource)
+    if (verdict === undefined) {
+      verdict = this.#asked(resource, undefined) === 'all'
+      this.#verdicts?.set(resource, verdict)
+    }
+    this.#lastResource = resource
+    this.#lastVerdict = verdict
+    return verdict
+  }
+
+  /** Whether the server would take a subscription: all within one allowed pattern, not all within a denied one. */
+  allowsSubscription(resource: string, queue: string | undefined): boolean {
+    const pattern = parsePattern(resource, unlimited)
+    return pattern !== undefined && this.subscription(pattern, queue) !== 'none'
+  }
+
+  /** As `coverage()`, but `none` where the subscription itself is refused. */
+  subscription(pattern: Pattern, queue: string | undefined): Coverage {
+    const group = groupOf(queue)
+    return group !== null && this.#isCovered(pattern, group) ? this.coverage(pattern, queue) : 'none'
+  }
+
+  coverage(pattern: Pattern, queue: string | undefined): Coverage {
+    const group = groupOf(queue)
+    return group === null ? 'none' : this.#coverage(pattern, group)
+  }
+
+  #asked(resource: string, queue: string | undefined): Coverage {
+    const pattern = parsePattern(resource, unlimited)
+    return pattern === undefined ? 'none' : this.coverage(pattern, queue)
+  }
+
+  #coverage(pattern: Pattern, group: Pattern | undefined): Coverage {
+    if (isDenied(this.#deny.covering(pattern, group))) return 'none'
+    const allowed = this.#allowedPart(pattern, group)
+    return allowed === 'all' && isDenied(this.#deny.touching(pattern, group)) ? 'some' : allowed
+  }
+
+  #allowedPart(pattern: Pattern, group: Pattern | undefined): Coverage {
+    if (this.#allow === undefined) return 'all'
+    const covering = this.#allow.covering(pattern, group)
+    if ((covering & hit.queue) !== 0) return 'all'
+    const touching = this.#allow.touching(pattern, group)
+    if ((covering & hit.plain) !== 0 && (touching & hit.otherQueue) === 0) return 'all'
+    return (touching & (hit.plain | hit.queue)) === 0 ? 'none' : 'some'
+  }
+
+  #isCovered(pattern: Pattern, group: Pattern | undefined): boolean {
+    if (this.#allow === undefined) return true
+    const covering = this.#allow.covering(pattern, group)
+    // As in nats-server, rules for queue groups on a subject decide alone on queue groups there.
+    return (covering & hit.otherQueue) === 0 ? covering !== 0 : (covering & hit.queue) !== 0
+  }
+}
+
+function isDenied(hits: Hits): boolean {
+  return (hits & (hit.plain | hit.queue)) !== 0
+}
+
+/** The queue group as a pattern, null where no server takes one of this name. */
+function groupOf(queue: string | undefined): Pattern | undefined | null {
+  return queue === undefined ? undefined : (parsePattern(queue, unlimited) ?? null)
+}
