@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parsePattern, type Pattern } from './pattern.ts'
-import { isToken } from './subject.ts'
 import { parseTemplateParts, type TemplatePart } from './template-part.ts'
-import { principalValue, type TemplateValues } from './template-values.ts'
+import { principalTokens, type TemplateValues } from './template-values.ts'
 
 /** One pattern that a rule grants or refuses, for one kind of queue group only where `queue` is there. */
 export interface PermissionRule {
@@ -41,9 +40,9 @@ function combinations(parts: readonly TemplatePart[], values: TemplateValues): M
   let chosen: Map<string, string>[] = [new Map()]
   const names = new Set(parts.flatMap((part) => (part.kind === 'principal' ? [part.name] : [])))
   for (const name of names) {
-    const value = principalValue(values, name)
+    const value = principalTokens(values, name)
     const list = typeof value === 'string' ? [value] : (value ?? [])
-    if (!list.every(isToken) || chosen.length * list.length > maxProduct) return undefined
+    if (chosen.length * list.length > maxProduct) return undefined
     chosen = chosen.flatMap((map) => list.map((text) => new Map(map).set(name, text)))
   }
   return chosen

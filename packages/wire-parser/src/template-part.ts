@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** A piece of a template: text as it stands, a value of the request, or a value of the principal. */
-export type TemplatePart =
-  | { readonly kind: 'text'; readonly text: string }
+/** A piece of a template: text as it stands, or a placeholder. */
+export type TemplatePart = { readonly kind: 'text'; readonly text: string } | Placeholder
+
+/** What stands for a value of the request, or of the principal. */
+export type Placeholder =
   | { readonly kind: 'request'; readonly name: string; readonly rest: boolean }
   | { readonly kind: 'principal'; readonly name: string }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { isToken } from './subject.ts'
 
 /** What the placeholders of a template stand for. */
 export interface TemplateValues {
@@ -25,6 +26,16 @@ export function principalValue(values: TemplateValues, name: string): string | r
     list.push(text)
   }
   return list
+}
+
+/**
+ * The same where it becomes part of a subject: undefined unless each value is one literal token. The dots of an IPv4
+ * address, which no token can hold, are written `-`.
+ */
+export function principalTokens(values: TemplateValues, name: string): string | readonly string[] | undefined {
+  const value = name === 'ip' ? values.ip?.replaceAll('.', '-') : principalValue(values, name)
+  if (value === undefined) return undefined
+  return (typeof value === 'string' ? isToken(value) : value.every(isToken)) ? value : undefined
 }
 
 /** Claims may be named by URLs, so a claim of exactly that name comes first; else the dots lead into nested claims. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { SubjectLimits } from './limits.ts'
 import { isToken, parseSubject, type Subject } from './subject.ts'
-import { parseTemplateParts, type TemplatePart } from './template-part.ts'
-import { principalValue, type TemplateValues } from './template-values.ts'
+import { parseTemplateParts, type Placeholder, type TemplatePart } from './template-part.ts'
+import { principalTokens, principalValue, type TemplateValues } from './template-values.ts'
 
 /** A text with placeholders, parsed once and filled per request. */
 export interface Template {
@@ -23,8 +23,6 @@ export interface Template {
   fillText(values: TemplateValues): string | undefined
 }
 
-type Check = (value: string) => boolean
-
 /** Parses a template; throws TypeError naming the fault and its position. */
 export function parseTemplate(text: string): Template {
   const parts = parseTemplateParts(text)
@@ -40,38 +38,30 @@ export function parseTemplate(text: string): Template {
     names: Object.freeze([...names]),
     principalNames: Object.freeze([...principalNames]),
     fill: (values: TemplateValues, limits?: SubjectLimits) => {
-      const filled = constant ? text : join(parts, values, isToken)
+      const filled = constant ? text : join(parts, values, true)
       return filled === undefined ? undefined : parseSubject(filled, limits)
     },
-    fillText: (values: TemplateValues) => join(parts, values, isPresent),
+    fillText: (values: TemplateValues) => join(parts, values, false),
   })
 }
 
-function join(parts: readonly TemplatePart[], values: TemplateValues, check: Check): string | undefined {
+function join(parts: readonly TemplatePart[], values: TemplateValues, asTokens: boolean): string | undefined {
   let text = ''
   for (const part of parts) {
-    const value = part.kind === 'text' ? part.text : valueOf(part, values, check)
+    const value = part.kind === 'text' ? part.text : valueOf(part, values, asTokens)
     if (value === undefined) return undefined
     text += value
   }
   return text
 }
 
-function valueOf(
-  part: Exclude<TemplatePart, { kind: 'text' }>,
-  values: TemplateValues,
-  check: Check,
-): string | undefined {
-  if (part.kind === 'request') {
-    const value = values.request?.get(part.name)
-    if (typeof value === 'object' && part.rest)
-      return value.length > 0 && value.every(check) ? value.join('.') : undefined
-    return typeof value === 'string' && check(value) ? value : undefined
+function valueOf(part: Placeholder, values: TemplateValues, asTokens: boolean): string | undefined {
+  if (part.kind === 'principal') {
+    const value = asTokens ? principalTokens(values, part.name) : principalValue(values, part.name)
+    return typeof value === 'string' ? value : undefined
   }
-  const value = principalValue(values, part.name)
-  return typeof value === 'string' && check(value) ? value : undefined
-}
-
-function isPresent(): boolean {
-  return true
+  const value = values.request?.get(part.name)
+  if (typeof value === 'string') return !asTokens || isToken(value) ? value : undefined
+  if (value === undefined || !part.rest || value.length === 0) return undefined
+  return !asTokens || value.every(isToken) ? value.join('.') : undefined
 }
