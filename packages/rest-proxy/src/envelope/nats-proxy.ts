@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { EnvelopeError } from './envelope-error.ts'
 import { fieldSize, int32Size, ProtobufReader, writeBytes, writeInt32, writeText } from './protobuf.ts'
-import { checkEntry, mapSize, readMap, writeMap } from './value-map.ts'
+import { appendEntry, checkEntry, mapSize, readMap, readRepeatedNames, writeMap } from './value-map.ts'
 
 export { EnvelopeError } from './envelope-error.ts'
 export { canonicalHeaderName } from './header-name.ts'
@@ -56,13 +56,12 @@ const noBytes: Uint8Array = new Uint8Array(0)
 export function encodeRequest(fields: RequestFields & { readonly form?: readonly string[] }): Uint8Array {
   const { url, method, remoteAddr, body, headers, webSocketId } = fields
   const form = fields.form ?? none
-  const formSize = form.length === 0 ? 0 : mapSize(form)
   const size =
     fieldSize(url.length) +
     fieldSize(method.length) +
     fieldSize(remoteAddr.length) +
     (body.length === 0 ? 0 : fieldSize(body.length)) +
-    formSize +
+    mapSize(form) +
     mapSize(headers) +
     fieldSize(webSocketId.length)
   const target = Buffer.allocUnsafe(size)
@@ -70,14 +69,24 @@ export function encodeRequest(fields: RequestFields & { readonly form?: readonly
   at = writeText(target, at, requestTags.method, method)
   at = writeText(target, at, requestTags.remoteAddr, remoteAddr)
   if (body.length > 0) at = writeBytes(target, at, requestTags.body, body)
-  // Fields come in any order, so the map that was measured last is written first.
+  if (form.length > 0) at = writeMeasured(target, at, requestTags.form, form, headers)
   at = writeMap(target, at, requestTags.header, headers)
-  if (formSize > 0) {
-    mapSize(form)
-    at = writeMap(target, at, requestTags.form, form)
-  }
   writeText(target, at, requestTags.webSocketId, webSocketId)
   return target
+}
+
+/** Writes a map that was not the last one measured, and measures that one again. */
+function writeMeasured(
+  target: Buffer,
+  at: number,
+  tag: number,
+  flat: readonly string[],
+  last: readonly string[],
+): number {
+  mapSize(flat)
+  const end = writeMap(target, at, tag, flat)
+  mapSize(last)
+  return end
 }
 
 /** Decodes a Request. Body is a view; field order is free, the last of a repeated field counts. Throws EnvelopeError. */
@@ -119,7 +128,7 @@ export function decodeRequest(bytes: Uint8Array): DecodedRequest {
         reader.skip(tag)
     }
   }
-  return new RequestView(reader.bytes, maps, { url, method, remoteAddr, webSocketId, body })
+  return new RequestView(reader, maps, { url, method, remoteAddr, webSocketId, body })
 }
 
 type ScalarFields = Omit<RequestFields, 'headers'>
@@ -131,28 +140,28 @@ class RequestView implements DecodedRequest {
   readonly remoteAddr: string
   readonly webSocketId: string
   readonly body: Uint8Array
-  readonly #bytes: Buffer
+  readonly #reader: ProtobufReader
   #headers: readonly string[] | undefined
   #form: readonly string[] | undefined
 
-  constructor(bytes: Buffer, maps: number, scalars: ScalarFields) {
+  constructor(reader: ProtobufReader, maps: number, scalars: ScalarFields) {
     this.url = scalars.url
     this.method = scalars.method
     this.remoteAddr = scalars.remoteAddr
     this.webSocketId = scalars.webSocketId
     this.body = scalars.body
-    this.#bytes = bytes
+    this.#reader = reader
     this.#headers = (maps & hasHeaders) === 0 ? none : undefined
     this.#form = (maps & hasForm) === 0 ? none : undefined
   }
 
   get headers(): readonly string[] {
-    this.#headers ??= readMap(this.#bytes, requestTags.header)
+    this.#headers ??= readMap(this.#reader, requestTags.header)
     return this.#headers
   }
 
   get form(): readonly string[] {
-    this.#form ??= readMap(this.#bytes, requestTags.form)
+    this.#form ??= readMap(this.#reader, requestTags.form)
     return this.#form
   }
 }
@@ -176,10 +185,10 @@ export function decodeResponse(bytes: Uint8Array): ResponseFields {
   if (bytes.length === 0) throw new EnvelopeError('the message is empty')
   const reader = new ProtobufReader(bytes)
   let statusCode = 0
-  let headers = none
+  let headers: string[] = []
+  let distinct = true
   let body = noBytes
   let doUpgrade = false
-  let hasEntries = false
   while (!reader.atEnd) {
     const tag = reader.tag()
     switch (tag) {
@@ -187,8 +196,7 @@ export function decodeResponse(bytes: Uint8Array): ResponseFields {
         statusCode = reader.int32()
         break
       case responseTags.header:
-        checkEntry(reader)
-        hasEntries = true
+        distinct = appendEntry(reader, headers) && distinct
         break
       case responseTags.body:
         body = reader.view()
@@ -200,6 +208,6 @@ export function decodeResponse(bytes: Uint8Array): ResponseFields {
         reader.skip(tag)
     }
   }
-  if (hasEntries) headers = readMap(reader.bytes, responseTags.header)
+  if (!distinct) headers = readRepeatedNames(reader, responseTags.header)
   return { statusCode, headers, body, doUpgrade }
 }

@@ -11,7 +11,8 @@ export const lengthDelimited = 2
 const fixed32Type = 5
 
 const maxTag = 0xffffffff
-const shortText = 20
+const shortText = 32
+const windowBytes = 1024
 
 /** The number of bytes `writeVarint` takes for a length or tag. */
 export function varintSize(value: number): number {
@@ -62,7 +63,7 @@ export function writeText(target: Buffer, at: number, tag: number, text: string)
   target[at] = tag
   const start = writeVarint(target, at + 1, text.length)
   if (text.length > shortText) return start + target.write(text, start, 'latin1')
-  // Below some twenty chars the call into the runtime costs more than the loop.
+  // Below some thirty chars the call into the runtime costs more than the loop.
   for (let index = 0; index < text.length; index++) target[start + index] = text.charCodeAt(index)
   return start + text.length
 }
@@ -77,26 +78,35 @@ export function writeBytes(target: Buffer, at: number, tag: number, bytes: Uint8
 
 /** Walks over the fields of a message in place. Every method throws EnvelopeError when the bytes end too early. */
 export class ProtobufReader {
-  readonly bytes: Buffer
-  position: number
-  /** Where the message being read ends: the whole, or the nested one that `enter()` began. */
-  end: number
+  readonly #bytes: Buffer
+  #position = 0
+  // Where the message being read ends: the whole, or the nested one that `enter()` began.
+  #end: number
+  // A stretch of the message as text: one call into the runtime serves many short fields.
+  #window = ''
+  #windowStart = 0
+  #windowEnd = 0
 
-  constructor(bytes: Uint8Array, position = 0, end: number = bytes.length) {
-    this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    this.position = position
-    this.end = end
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#end = bytes.length
   }
 
   get atEnd(): boolean {
-    return this.position >= this.end
+    return this.#position >= this.#end
+  }
+
+  /** Goes back to the first field of the whole message. */
+  rewind(): void {
+    this.#position = 0
+    this.#end = this.#bytes.length
   }
 
   /** Reads the tag of the next field: `fieldNumber * 8 + wireType`. */
   tag(): number {
-    const first = this.bytes[this.position] ?? 0
-    if (first < 0x80 && first > 7 && this.position < this.end) {
-      this.position++
+    const first = this.#bytes[this.#position] ?? 0
+    if (first < 0x80 && first > 7 && this.#position < this.#end) {
+      this.#position++
       return first
     }
     const tag = this.varint()
@@ -139,39 +149,37 @@ export class ProtobufReader {
     return this.varint() !== 0
   }
 
-  /** Reads the length of a delimited field and returns where the field ends, which is inside the current message. */
-  delimited(): number {
-    const length = this.varint()
-    if (length > this.end - this.position) throw new EnvelopeError('a length points behind the end')
-    return this.position + length
-  }
-
   /** Reads a string field, one char per byte. */
   text(): string {
-    const end = this.delimited()
-    const start = this.position
-    this.position = end
-    return start === end ? '' : this.bytes.toString('latin1', start, end)
+    const end = this.#delimited()
+    const start = this.#position
+    this.#position = end
+    if (start === end) return ''
+    if (start < this.#windowStart || end > this.#windowEnd) {
+      if (end - start > windowBytes) return this.#bytes.toString('latin1', start, end)
+      this.#openWindow(start)
+    }
+    return this.#window.substring(start - this.#windowStart, end - this.#windowStart)
   }
 
   /** Reads a bytes field as a view. */
   view(): Uint8Array {
-    const end = this.delimited()
-    const start = this.position
-    this.position = end
-    return this.bytes.subarray(start, end)
+    const end = this.#delimited()
+    const start = this.#position
+    this.#position = end
+    return this.#bytes.subarray(start, end)
   }
 
   /** Begins a nested message and returns the end of the one around it, for `leave()`. */
   enter(): number {
-    const outer = this.end
-    this.end = this.delimited()
+    const outer = this.#end
+    this.#end = this.#delimited()
     return outer
   }
 
   leave(outer: number): void {
-    this.position = this.end
-    this.end = outer
+    this.#position = this.#end
+    this.#end = outer
   }
 
   /** Passes over a field nobody knows. Groups are refused, so nothing nests deeper than the messages themselves. */
@@ -184,7 +192,7 @@ export class ProtobufReader {
         this.#advance(8)
         return
       case lengthDelimited:
-        this.position = this.delimited()
+        this.#position = this.#delimited()
         return
       case fixed32Type:
         this.#advance(4)
@@ -194,13 +202,32 @@ export class ProtobufReader {
     }
   }
 
+  /** Reads a length and returns where the field ends, which is inside the current message. */
+  #delimited(): number {
+    const first = this.#bytes[this.#position] ?? 0x80
+    const end = first < 0x80 && this.#position < this.#end ? this.#position++ + 1 + first : this.#longDelimited()
+    if (end > this.#end) throw new EnvelopeError('a length points behind the end')
+    return end
+  }
+
+  #longDelimited(): number {
+    const length = this.varint()
+    return this.#position + length
+  }
+
+  #openWindow(start: number): void {
+    this.#windowStart = start
+    this.#windowEnd = Math.min(start + windowBytes, this.#bytes.length)
+    this.#window = this.#bytes.toString('latin1', start, this.#windowEnd)
+  }
+
   #byte(): number {
-    if (this.position >= this.end) throw new EnvelopeError('the message ends inside a field')
-    return this.bytes[this.position++] ?? 0
+    if (this.#position >= this.#end) throw new EnvelopeError('the message ends inside a field')
+    return this.#bytes[this.#position++] ?? 0
   }
 
   #advance(count: number): void {
-    if (count > this.end - this.position) throw new EnvelopeError('the message ends inside a field')
-    this.position += count
+    if (count > this.#end - this.#position) throw new EnvelopeError('the message ends inside a field')
+    this.#position += count
   }
 }

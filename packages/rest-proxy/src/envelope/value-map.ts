@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ProtobufReader, varintSize, writeText, writeVarint } from './protobuf.ts'
+import { type ProtobufReader, varintSize, writeText, writeVarint } from './protobuf.ts'
 
 // `map<string, Values>` of the envelope as a flat list: name, value, name, value. A map is a repeated entry message of
 // key (1) and Values (2), and Values a repeated string (1). Every entry carries its Values: without it a Go service dies.
@@ -111,31 +111,31 @@ export function checkEntry(reader: ProtobufReader): void {
   reader.leave(outer)
 }
 
-/** Reads every entry under `tag` of a message that `checkEntry` has accepted; of entries with equal names the last counts. */
-export function readMap(bytes: Uint8Array, tag: number): string[] {
-  const reader = new ProtobufReader(bytes)
+/** Reads every entry under `tag` of a message that has been walked once; of entries with equal names the last counts. */
+export function readMap(reader: ProtobufReader, tag: number): string[] {
+  reader.rewind()
   const flat: string[] = []
+  let distinct = true
   while (!reader.atEnd) {
     const next = reader.tag()
-    if (next !== tag) {
-      reader.skip(next)
-      continue
-    }
-    const start = flat.length
-    readEntry(reader, flat)
-    if (start > 2 * fewNames || hasName(flat, start)) return readRepeatedNames(bytes, tag)
+    if (next === tag) distinct = appendEntry(reader, flat) && distinct
+    else reader.skip(next)
   }
-  return flat
+  return distinct ? flat : readRepeatedNames(reader, tag)
 }
 
-function hasName(flat: readonly string[], start: number): boolean {
-  const name = flat[start]
-  for (let index = 0; index < start; index += 2) if (flat[index] === name) return true
-  return false
+/** Appends one entry; false if its name may have come before, then only `readRepeatedNames` gives the map. */
+export function appendEntry(reader: ProtobufReader, flat: string[]): boolean {
+  const start = flat.length
+  const name = readEntry(reader, flat)
+  if (start > 2 * fewNames) return false
+  for (let index = 0; index < start; index += 2) if (flat[index] === name) return false
+  return true
 }
 
-function readRepeatedNames(bytes: Uint8Array, tag: number): string[] {
-  const reader = new ProtobufReader(bytes)
+/** Reads like `readMap`, at a cost that does not depend on how often a name repeats. */
+export function readRepeatedNames(reader: ProtobufReader, tag: number): string[] {
+  reader.rewind()
   const entries = new Map<string, string[]>()
   while (!reader.atEnd) {
     const next = reader.tag()
