@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Msg, NatsConnection, Subscription as ClientSubscription } from '@nats-io/nats-core'
+import { BusError } from '../bus-error.ts'
+import type { BusMessage, SubscribeOptions, Subscription } from '../message-bus.ts'
+import type { Pattern } from '../pattern.ts'
+
+/** What a subscription needs of its bus. */
+export interface SubscriptionOwner {
+  deliver(message: Msg, onMessage: (message: BusMessage) => void): void
+  ended(subscription: BusSubscription, error?: BusError): void
+}
+
+/** One subscription of a bus, with or without a connection to run on yet. */
+export class BusSubscription implements Subscription {
+  readonly pattern: Pattern
+  readonly onEnd: ((error: BusError) => void) | undefined
+  readonly #queue: string | undefined
+  readonly #onMessage: (message: BusMessage) => void
+  readonly #owner: SubscriptionOwner
+  #running: ClientSubscription | undefined
+  #ended = false
+
+  constructor(
+    pattern: Pattern,
+    onMessage: (message: BusMessage) => void,
+    options: SubscribeOptions | undefined,
+    owner: SubscriptionOwner,
+  ) {
+    this.pattern = pattern
+    this.onEnd = options?.onEnd
+    this.#queue = options?.queue
+    this.#onMessage = onMessage
+    this.#owner = owner
+  }
+
+  /** Sends the SUB; the client repeats it after each reconnect. */
+  start(nats: NatsConnection): void {
+    const callback = (error: Error | null, message: Msg): void => {
+      if (this.#ended) return
+      if (error === null) this.#owner.deliver(message, this.#onMessage)
+      else this.end(new BusError('forbidden', `not allowed to subscribe to ${this.pattern}`, { cause: error }))
+    }
+    const queue = this.#queue
+    this.#running = nats.subscribe(this.pattern, queue === undefined ? { callback } : { callback, queue })
+  }
+
+  unsubscribe(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#running?.unsubscribe()
+    this.#owner.ended(this)
+  }
+
+  /** Ends it from the other side. */
+  end(error: BusError): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#owner.ended(this, error)
+  }
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomBytes } from 'node:crypto'
+import type { Msg, NatsConnection, Status } from '@nats-io/nats-core'
+import { BusError } from '../bus-error.ts'
+import type { HeaderBlock } from '../headers.ts'
+import type {
+  Bus,
+  BusInfo,
+  BusMessage,
+  BusStatus,
+  Pending,
+  PublishOptions,
+  RequestOptions,
+  SubscribeOptions,
+  Subscription,
+} from '../message-bus.ts'
+import type { Pattern } from '../pattern.ts'
+import { parseSubject, type Subject } from '../subject.ts'
+import { BusSubscription } from './bus-subscription.ts'
+import { headerCarrier, type HeaderCarrier } from './client-headers.ts'
+import { fromClientError, isConnected, refusedPublish } from './client-state.ts'
+import { LiveInfo } from './live-info.ts'
+import { MessageView } from './message-view.ts'
+import type { OnReply } from './slot-table.ts'
+import { ReplyInbox } from './reply-inbox.ts'
+import { StatusListeners } from './status-listeners.ts'
+import { WriteWindow } from './write-window.ts'
+
+// The control line around the subject: verb, reply subject, sizes, line ends.
+const LINE_BYTES = 64
+
+/** A connection and what belongs to it. */
+interface Link {
+  readonly nats: NatsConnection
+  readonly prefix: string
+  readonly inbox: ReplyInbox
+  readonly carry: HeaderCarrier
+}
+
+/** What a bus over a connection is told about itself, already checked. */
+export interface ConnectionBusOptions {
+  readonly inboxPrefix: (nats: NatsConnection) => string
+  readonly maxPendingBytes: number
+}
+
+/** The Bus over a connection of the official client; it never closes that connection. */
+export class ConnectionBus implements Bus {
+  readonly #options: ConnectionBusOptions
+  readonly #window: WriteWindow
+  readonly #info: LiveInfo
+  readonly #listeners: StatusListeners
+  readonly #subscriptions = new Set<BusSubscription>()
+  readonly #flushes = new Set<(error: BusError) => void>()
+  readonly #view = new MessageView()
+  readonly #plain = { reply: '' }
+  #state: Bus['state'] = 'disconnected'
+  #epoch = 0
+  #link: Link | undefined
+  #cause: unknown
+
+  constructor(options: ConnectionBusOptions) {
+    this.#options = options
+    this.#window = new WriteWindow(options.maxPendingBytes, {
+      roundTrip: () => this.#link?.nats.flush() ?? Promise.reject(new TypeError('no connection')),
+      writable: () => this.#listeners.tell({ type: 'writable' }),
+    })
+    this.#info = new LiveInfo(() => this.#listeners.tell({ type: 'info' }))
+    this.#listeners = new StatusListeners((anybody) => this.#info.watch(anybody))
+  }
+
+  get state(): Bus['state'] {
+    return this.#state
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  get pendingBytes(): number {
+    return this.#window.pendingBytes
+  }
+
+  get info(): BusInfo | undefined {
+    return this.#info.read()
+  }
+
+  inbox(): Subject {
+    const prefix = this.#link?.prefix
+    const inbox = prefix === undefined ? undefined : parseSubject(`${prefix}.${randomToken()}`)
+    if (inbox === undefined) throw this.#unavailable()
+    return inbox
+  }
+
+  publish(subject: Subject, payload: Uint8Array, options?: PublishOptions): void {
+    const headers = options?.headers
+    const link = this.#ready()
+    const bytes = this.#admit(subject, payload, headers)
+    this.#send(link, subject, payload, options?.reply ?? '', headers)
+    this.#window.accept(bytes)
+  }
+
+  request(subject: Subject, payload: Uint8Array, onReply: OnReply, options: RequestOptions): Pending {
+    const { timeoutMs, headers } = options
+    if (!(timeoutMs > 0 && timeoutMs < Infinity)) throw new RangeError(`timeoutMs: ${timeoutMs} is not a time to wait`)
+    const link = this.#ready()
+    const bytes = this.#admit(subject, payload, headers)
+    const inbox = link.inbox
+    const slot = inbox.add(subject, onReply, this.#window.mark + bytes)
+    try {
+      inbox.open(link.nats)
+      this.#send(link, subject, payload, inbox.replySubject(slot), headers)
+    } catch (error) {
+      inbox.abandon(slot)
+      throw error
+    }
+    this.#window.accept(bytes)
+    return inbox.wait(slot, timeoutMs)
+  }
+
+  subscribe(pattern: Pattern, onMessage: (message: BusMessage) => void, options?: SubscribeOptions): Subscription {
+    if (this.#state === 'closed') throw this.#unavailable()
+    const subscription = new BusSubscription(pattern, onMessage, options, this)
+    this.#start(subscription)
+    this.#subscriptions.add(subscription)
+    return subscription
+  }
+
+  flush(): Promise<void> {
+    const link = this.#state === 'connected' ? this.#link : undefined
+    if (link === undefined) return Promise.reject(this.#unavailable())
+    return new Promise((resolve, reject) => {
+      const mark = this.#window.mark
+      this.#flushes.add(reject)
+      link.nats.flush().then(
+        () => {
+          if (!this.#flushes.delete(reject)) return
+          this.#window.confirm(mark)
+          resolve()
+        },
+        (cause: unknown) => {
+          if (this.#flushes.delete(reject))
+            reject(new BusError('disconnected', 'the NATS connection is lost', { cause }))
+        },
+      )
+    })
+  }
+
+  onStatus(listener: (status: BusStatus) => void): () => void {
+    return this.#listeners.add(listener)
+  }
+
+  /** Gives the bus its connection, once. */
+  attach(nats: NatsConnection): void {
+    if (nats.isClosed()) return this.close()
+    const prefix = this.#options.inboxPrefix(nats)
+    const inbox = new ReplyInbox(`${prefix}.${randomToken()}.`, {
+      confirm: (mark) => this.#window.confirm(mark),
+      failed: (error) => this.#listeners.tell({ type: 'failed', error }),
+    })
+    this.#link = { nats, prefix, inbox, carry: headerCarrier(nats) }
+    for (const subscription of this.#subscriptions) this.#start(subscription)
+    void this.#watch(nats)
+    if (isConnected(nats)) this.#connected(nats)
+  }
+
+  /** There is no connection and there will be none. */
+  close(cause?: unknown): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#cause = cause
+    this.#lost(this.#unavailable())
+    for (const subscription of this.#subscriptions) subscription.end(this.#unavailable())
+  }
+
+  /** Of a subscription: hands one message to its callback. */
+  deliver(message: Msg, onMessage: (message: BusMessage) => void): void {
+    this.#view.show(message)
+    try {
+      onMessage(this.#view)
+    } catch (error) {
+      this.#listeners.tell({ type: 'failed', error })
+    }
+    this.#view.show(undefined)
+  }
+
+  /** Of a subscription: it is over; with an error unless by its own `unsubscribe()`. */
+  ended(subscription: BusSubscription, error?: BusError): void {
+    this.#subscriptions.delete(subscription)
+    if (error === undefined) return
+    try {
+      if (subscription.onEnd !== undefined) subscription.onEnd(error)
+      else if (error.code === 'forbidden') this.#listeners.tell({ type: 'failed', error })
+    } catch (thrown) {
+      this.#listeners.tell({ type: 'failed', error: thrown })
+    }
+  }
+
+  #ready(): Link {
+    if (this.#state !== 'connected' || this.#link === undefined) throw this.#unavailable()
+    return this.#link
+  }
+
+  #admit(subject: string, payload: Uint8Array, headers: HeaderBlock | undefined): number {
+    const info = this.#info.read()
+    const bytes = payload.length + (headers === undefined ? 0 : headers.bytes.length)
+    if (info !== undefined && bytes > info.maxPayloadBytes) {
+      throw new BusError('body_too_large', `${bytes} bytes, and the NATS server takes ${info.maxPayloadBytes}`)
+    }
+    if (headers !== undefined && info?.headers === false) {
+      throw new BusError('unsupported', 'the NATS server has headers switched off')
+    }
+    const total = bytes + subject.length + LINE_BYTES
+    if (this.#window.admits(total)) return total
+    throw new BusError('overloaded', `${this.pendingBytes} bytes wait for the NATS server: go on at status writable`)
+  }
+
+  #send(link: Link, subject: string, payload: Uint8Array, reply: string, headers: HeaderBlock | undefined): void {
+    const plain = this.#plain
+    plain.reply = reply
+    const options = headers === undefined ? plain : { reply, headers: link.carry(headers) }
+    try {
+      link.nats.publish(subject, payload, options)
+    } catch (error) {
+      throw fromClientError(error)
+    }
+  }
+
+  #start(subscription: BusSubscription): void {
+    if (this.#link === undefined) return
+    try {
+      subscription.start(this.#link.nats)
+    } catch (error) {
+      throw fromClientError(error)
+    }
+  }
+
+  async #watch(nats: NatsConnection): Promise<void> {
+    for await (const status of nats.status()) this.#onClientStatus(nats, status)
+    this.close(await nats.closed())
+  }
+
+  #onClientStatus(nats: NatsConnection, status: Status): void {
+    switch (status.type) {
+      case 'disconnect':
+      case 'reconnecting':
+      case 'staleConnection':
+      case 'forceReconnect':
+        return this.#disconnected()
+      case 'reconnect':
+        return this.#connected(nats)
+      case 'close':
+        return this.close()
+      case 'error':
+        return this.#refused(status.error)
+      default:
+        this.#info.read()
+    }
+  }
+
+  #connected(nats: NatsConnection): void {
+    if (this.#state !== 'disconnected') return
+    this.#info.follow(nats)
+    this.#state = 'connected'
+    this.#epoch++
+    this.#listeners.tell({ type: 'connected', epoch: this.#epoch })
+    this.#window.reopen()
+  }
+
+  #disconnected(): void {
+    if (this.#state !== 'connected') return
+    this.#state = 'disconnected'
+    this.#lost(this.#unavailable())
+  }
+
+  // State before listeners before requests: whoever is told sees the state and can send nothing into the void.
+  #lost(error: BusError): void {
+    this.#window.reset()
+    this.#listeners.tell({ type: this.#state === 'closed' ? 'closed' : 'disconnected' })
+    this.#link?.inbox.fail(error)
+    for (const reject of this.#flushes) reject(error)
+    this.#flushes.clear()
+  }
+
+  #refused(cause: Error): void {
+    const subject = refusedPublish(cause)
+    if (subject === undefined) return
+    this.#link?.inbox.fail(new BusError('forbidden', `not allowed to publish on ${subject}`, { cause }), subject)
+  }
+
+  #unavailable(): BusError {
+    const options = this.#cause === undefined ? {} : { cause: this.#cause }
+    if (this.#state === 'closed') return new BusError('closed', 'the NATS connection is closed', options)
+    return new BusError('disconnected', 'there is no connection to NATS at the moment')
+  }
+}
+
+/** 128 random bits as one token of 22 characters. */
+function randomToken(): string {
+  return randomBytes(16).toString('base64url')
+}
