@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { FindStep } from './search.ts'
 
 /** Why a broker could not be found, installed or started. */
 export type NatsServerErrorCode =
@@ -22,3 +23,26 @@ export class NatsServerError extends Error {
     this.log = options.log ?? []
   }
 }
+
+/** No nats-server was found and none could be installed; the message lists every step's result and what a person can do. */
+export class NatsServerNotFound extends NatsServerError {
+  override readonly name: string = 'NatsServerNotFound'
+  /** What each step of the search ended with, in order. */
+  readonly steps: readonly FindStep[]
+
+  constructor(version: string, steps: readonly FindStep[]) {
+    const results = steps.map(({ step, text }) => `  ${step.padEnd(8)} ${text}`)
+    super(
+      'not_found',
+      [`no nats-server within "${version}" was found or could be installed:`, ...results, ...advice].join('\n'),
+    )
+    this.steps = steps
+  }
+}
+
+const advice = [
+  'What you can do:',
+  '  - set NATS_SERVER_BIN to the path of a nats-server you have',
+  '  - install one by hand (https://docs.nats.io/running-a-nats-service/introduction/installation) and start again',
+  '  - run a broker anywhere and point nats.servers at it',
+]

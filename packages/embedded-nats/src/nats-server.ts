@@ -5,7 +5,9 @@ import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { loopback, runBroker } from './broker-run.ts'
 import type { BrokerPlan, BrokerRun } from './broker-run.ts'
+import { findNatsServer } from './find-nats-server.ts'
 import { NatsServerError } from './nats-server-error.ts'
+import type { FindOptions } from './search.ts'
 import type { ProcessExit } from './watchdog.ts'
 
 const firstRetryMs = 250
@@ -20,9 +22,9 @@ export type RestartEvent =
   | { readonly type: 'restarted'; readonly pid: number; readonly downMs: number }
 
 /** How a broker is started; nothing is required. */
-export interface StartOptions {
-  /** The nats-server to run, as `findNatsServer()` returns it. */
-  readonly binary: { readonly path: string; readonly version: string }
+export interface StartOptions extends FindOptions {
+  /** The nats-server to run. Default: what `findNatsServer()` finds or installs with the same options. */
+  readonly binary?: { readonly path: string; readonly version: string }
   /** TCP port on loopback. Default 0: any free one. */
   readonly port?: number
   /** Whether JetStream is on. Default true: the edge needs it. */
@@ -43,7 +45,7 @@ export interface StartOptions {
   readonly startTimeoutMs?: number
   /** Longest wait after SIGTERM before SIGKILL. Default 5000: nats-server needs milliseconds. */
   readonly stopTimeoutMs?: number
-  /** Aborts the start; a broker that runs is ended by `stop()`. */
+  /** Ends the search and the start; a broker that runs is ended by `stop()`. */
   readonly signal?: AbortSignal
 }
 
@@ -68,7 +70,7 @@ export interface NatsServer {
 }
 
 /** Starts nats-server on loopback and resolves once it answers; it never outlives this process. */
-export async function startNatsServer(options: StartOptions): Promise<NatsServer> {
+export async function startNatsServer(options: StartOptions = {}): Promise<NatsServer> {
   checkOptions(options)
   if (process.platform === 'win32') {
     throw new NatsServerError(
@@ -76,9 +78,10 @@ export async function startNatsServer(options: StartOptions): Promise<NatsServer
       'the watchdog needs a POSIX system: on Windows, run nats-server yourself and connect to it',
     )
   }
+  const binary = options.binary ?? (await findNatsServer(options))
   const scratchDir = await mkdtemp(join(tmpdir(), 'nats-edge-'))
   try {
-    const plan = await brokerPlan(options, scratchDir)
+    const plan = await brokerPlan(options, binary.path, scratchDir)
     const run = await runBroker(plan, options.signal ?? new AbortController().signal)
     return new SupervisedServer(plan, run, options)
   } catch (error) {
@@ -104,12 +107,12 @@ function checkTimeout(name: string, value: number | undefined): void {
   throw new RangeError(`${name} must be a whole number of milliseconds above 0, not ${value}`)
 }
 
-async function brokerPlan(options: StartOptions, scratchDir: string): Promise<BrokerPlan> {
+async function brokerPlan(options: StartOptions, path: string, scratchDir: string): Promise<BrokerPlan> {
   const dataDir = options.dataDir === undefined ? join(scratchDir, 'data') : resolve(options.dataDir)
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const { websocket = false } = options
   return {
-    path: options.binary.path,
+    path,
     port: options.port ?? 0,
     jetstream: options.jetstream ?? true,
     dataDir,
