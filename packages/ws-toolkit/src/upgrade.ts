@@ -1,3 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+export { limitedAdmission, type LimitedAdmissionOptions } from './upgrade/admission.ts'
+export { attachWebSockets, type UpgradeApp } from './upgrade/attach.ts'
 export { framingFault, type FramingFault } from './upgrade/framing.ts'
+export { webSocketServer } from './upgrade/multiplexer.ts'
+export { originAllowed, type MissingOrigin, type Origins } from './upgrade/origin.ts'
 export { rawRequest, type RawRequest } from './upgrade/raw-request.ts'
+export type { UpgradeRefusalCode } from './upgrade/refusal.ts'
+export type { SocketEvents } from './upgrade/socket-events.ts'
+export type { CompressionOptions, HandlerName, SocketOptions, UpgradeEvent } from './upgrade/socket-options.ts'
+export type { UpgradeTarget } from './upgrade/target.ts'
+export type { UpgradeHostOptions } from './upgrade/upgrade-host.ts'
+export { upgradeSignal, upgradeWebSocket } from './upgrade/upgrade-web-socket.ts'

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+import { randomUUID } from 'node:crypto'
+
+/** The closed set of reasons a handshake is refused for. */
+export type UpgradeRefusalCode =
+  | 'bad_request'
+  | 'unsupported_subprotocol'
+  | 'foreign_origin'
+  | 'method_not_allowed'
+  | 'unsupported_version'
+  | 'rate_limited'
+  | 'internal'
+  | 'unsupported'
+  | 'too_many_connections'
+  | 'draining'
+  | 'timeout'
+
+// Code to status and title: nothing else in the package chooses a status.
+const table: Readonly<Record<UpgradeRefusalCode, readonly [status: number, title: string]>> = {
+  bad_request: [400, 'Bad request'],
+  unsupported_subprotocol: [400, 'Unsupported subprotocol'],
+  foreign_origin: [403, 'Foreign origin'],
+  method_not_allowed: [405, 'Method not allowed'],
+  unsupported_version: [426, 'Unsupported WebSocket version'],
+  rate_limited: [429, 'Too many connections of one principal'],
+  internal: [500, 'Internal error'],
+  unsupported: [501, 'WebSocket not available here'],
+  too_many_connections: [503, 'Too many connections'],
+  draining: [503, 'Draining'],
+  timeout: [504, 'The handshake took too long'],
+}
+
+/** Why a handshake is refused, before it has become a Response. */
+export interface UpgradeRefusal {
+  readonly code: UpgradeRefusalCode
+  /** What happened and what to do about it; sent to the client. */
+  readonly detail: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** The header that carries `detail` where the host drops the body of a refused upgrade. */
+export const hintHeader = 'Nats-Edge-Hint'
+
+/** The refusal nobody reads. */
+export const clientLeft: UpgradeRefusal = {
+  code: 'bad_request',
+  detail: 'the client closed the connection during its handshake',
+}
+
+/** What a host answers once it has been told to stop. */
+export const draining: UpgradeRefusal = {
+  code: 'draining',
+  detail: 'the server is going away: connect again after Retry-After',
+  headers: { 'Retry-After': '1' },
+}
+
+const validRequestId = /^[\w.:-]{1,128}$/
+
+/** Gives the HTTP status of a refusal. */
+export function statusOf(code: UpgradeRefusalCode): number {
+  return table[code][0]
+}
+
+/** Writes a refusal as problem+json; the detail is in the hint header too, because @hono/node-server drops the body. */
+export function problemResponse(refusal: UpgradeRefusal, requestId: string): Response {
+  const [status, title] = table[refusal.code]
+  const { code, detail } = refusal
+  const problem = { type: `urn:nats-edge:websocket:${code}`, title, status, code, detail, requestId }
+  return new Response(JSON.stringify(problem), {
+    status,
+    headers: { 'Content-Type': 'application/problem+json', [hintHeader]: hintText(detail), ...refusal.headers },
+  })
+}
+
+/** Cuts text down to what fits into one header line: printable ASCII, at most 256 characters. */
+export function hintText(text: string): string {
+  return text
+    .replaceAll(/[^\x20-\x7e]+/g, ' ')
+    .slice(0, 256)
+    .trim()
+}
+
+/** Takes the id an earlier middleware set, else a well-formed inbound one, else makes one. */
+export function requestIdFrom(known: unknown, inbound: string | null | undefined): string {
+  if (typeof known === 'string' && known !== '') return known
+  return typeof inbound === 'string' && validRequestId.test(inbound) ? inbound : randomUUID()
+}

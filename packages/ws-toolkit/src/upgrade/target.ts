@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Permit } from '@nats-edge/wire-parser'
+import type { WebSocket } from 'ws'
+import { clientLeft, type UpgradeRefusal } from './refusal.ts'
+import type { SocketRoute } from './route.ts'
+import { callHandler, deliverEvents, type SocketEvents } from './socket-events.ts'
+
+/** Brands `upgradeWebSocket`, and is where a request carries its target. */
+export const upgradeSymbol: unique symbol = Symbol.for('nats-edge.upgrade')
+/** Where a WebSocket carries the stream under it. */
+export const socketSymbol: unique symbol = Symbol.for('nats-edge.socket')
+
+type Phase = 'pending' | 'accepted' | 'open' | 'ended'
+
+/**
+ * One handshake on its way: holds the Permit, watches the socket, and sees to it that exactly one of `onOpen` and
+ * `onAbort` follows whatever the events function returned.
+ */
+export class UpgradeTarget {
+  /** The place taken; `identify()` counts it against a principal that becomes known only after the upgrade. */
+  readonly permit: Permit
+  /** The subprotocol that will be answered. */
+  subprotocol: string | undefined
+  /** Whether the place is already counted against a principal. */
+  isIdentified = false
+  /** Whether the route has answered with events: only then may the host switch protocols. */
+  wasAccepted = false
+
+  readonly #route: SocketRoute
+  readonly #socket: Duplex
+  readonly #url: string
+  #phase: Phase = 'pending'
+  #refusal: UpgradeRefusal = clientLeft
+  #events: SocketEvents | undefined
+  #controller: AbortController | undefined
+  #wake: (() => void) | undefined
+  #appendHeaders: ((headers: string[]) => void) | undefined
+
+  constructor(incoming: IncomingMessage, route: SocketRoute, start: { readonly permit: Permit; readonly url: string }) {
+    this.permit = start.permit
+    this.#route = route
+    this.#socket = incoming.socket
+    this.#url = start.url
+    this.#socket.once('end', this.#onEnd)
+    this.#socket.once('close', this.#onClose)
+    // A client that left before this is not announced again.
+    if (this.#socket.destroyed || !this.#socket.readable) this.abort()
+  }
+
+  /** Aborted when the client leaves, the deadline passes or the host stops; made when first asked for. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#phase === 'ended' && !this.#controller.signal.aborted) this.#controller.abort(abortReason(this.#refusal))
+    return this.#controller.signal
+  }
+
+  /** Why this handshake has come to nothing; undefined as long as it has not. */
+  get refusal(): UpgradeRefusal | undefined {
+    return this.#phase === 'ended' ? this.#refusal : undefined
+  }
+
+  /** Waits for the events function, but not beyond its client or its deadline: then undefined, and `refusal` is set. */
+  settle(pending: Promise<SocketEvents | Response>): Promise<SocketEvents | Response | undefined> {
+    const { upgradeTimeoutMs } = this.#route.options
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.abort({ code: 'timeout', detail: `the connection was not ready within ${upgradeTimeoutMs} ms; try again` })
+      }, upgradeTimeoutMs)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve(undefined)
+      }
+      pending.then(
+        (outcome) => {
+          clearTimeout(timer)
+          if (this.#phase === 'ended') this.#letGo(outcome)
+          else resolve(outcome)
+        },
+        (error: unknown) => {
+          clearTimeout(timer)
+          if (this.#phase === 'ended') this.#report(error)
+          else reject(error)
+        },
+      )
+    })
+  }
+
+  /** Takes the events over: from here on exactly one of `onOpen` and `onAbort` is called. */
+  accept(events: SocketEvents): void {
+    if (this.#phase === 'pending') {
+      this.#phase = 'accepted'
+      this.#wake = undefined
+      this.#events = events
+      this.wasAccepted = true
+    } else {
+      this.#callAbort(events)
+    }
+  }
+
+  /** Ends a handshake that is not open yet: gives the place back and tells whoever waits. */
+  abort(refusal: UpgradeRefusal = clientLeft): void {
+    if (this.#phase === 'open' || this.#phase === 'ended') return
+    this.#phase = 'ended'
+    this.#refusal = refusal
+    this.#socket.off('end', this.#onEnd)
+    this.#socket.off('close', this.#onClose)
+    this.permit.release()
+    this.#controller?.abort(abortReason(refusal))
+    const events = this.#events
+    this.#events = undefined
+    if (events !== undefined) this.#callAbort(events)
+    this.#wake?.()
+    this.#wake = undefined
+  }
+
+  /** Does the WebSocket handshake on an accepted target; false when there is no socket any more to do it on. */
+  open(incoming: IncomingMessage, head: Buffer, appendHeaders: (headers: string[]) => void): boolean {
+    if (this.#phase !== 'accepted') return false
+    this.#appendHeaders = appendHeaders
+    this.#route.server.handleUpgrade(incoming, this.#socket, head, this.#onUpgraded)
+    this.#appendHeaders = undefined
+    // ws answered the client itself: a half-closed socket, an extension header it cannot read.
+    if (this.#phase === 'accepted') this.abort()
+    return true
+  }
+
+  /** Lets the host add the headers of the 101. */
+  writeHeaders(headers: string[]): void {
+    const own = headers.length
+    this.#appendHeaders?.(headers)
+    for (let index = own; index < headers.length; index += 1) headers[index] = asWritten(headers[index] ?? '')
+  }
+
+  readonly #onEnd = (): void => this.abort()
+
+  readonly #onClose = (): void => {
+    if (this.#phase === 'open') this.permit.release()
+    else this.abort()
+  }
+
+  readonly #onUpgraded = (ws: WebSocket): void => {
+    const events = this.#events
+    if (events === undefined) return
+    this.#phase = 'open'
+    this.#events = undefined
+    this.#wake = undefined
+    this.#socket.off('end', this.#onEnd)
+    Object.defineProperty(ws, socketSymbol, { value: this.#socket })
+    deliverEvents(ws, events, { url: this.#url, observe: this.#route.options.observe })
+  }
+
+  // What came too late for its client.
+  #letGo(outcome: SocketEvents | Response): void {
+    if (typeof outcome !== 'object' || outcome === null) return
+    if (!('status' in outcome)) this.#callAbort(outcome)
+    else outcome.body?.cancel().catch((error: unknown) => this.#report(error))
+  }
+
+  #report(error: unknown): void {
+    this.#route.options.observe?.({ type: 'handler.failed', handler: 'events', error })
+  }
+
+  #callAbort(events: SocketEvents): void {
+    callHandler('onAbort', () => events.onAbort?.(), this.#route.options.observe)
+  }
+}
+
+/** Finds the target a route of ours left on the request. */
+export function targetOf(incoming: IncomingMessage): UpgradeTarget | undefined {
+  if (!(upgradeSymbol in incoming)) return undefined
+  // Only leaveTarget writes there; a second copy of this package leaves a target of the same shape.
+  return incoming[upgradeSymbol] as UpgradeTarget
+}
+
+/** Leaves the target where the host finds it. */
+export function leaveTarget(incoming: IncomingMessage, target: UpgradeTarget): void {
+  Object.defineProperty(incoming, upgradeSymbol, { value: target, configurable: true })
+}
+
+function abortReason(refusal: UpgradeRefusal): DOMException {
+  return new DOMException(refusal.detail, refusal.code === 'timeout' ? 'TimeoutError' : 'AbortError')
+}
+
+// Header text holds one byte a character; ws encodes the head as UTF-8, which would encode those bytes twice.
+function asWritten(line: string): string {
+  if (!/[\x80-\xff]/.test(line)) return line
+  const text = Buffer.from(line, 'latin1').toString('utf8')
+  return text.includes('\ufffd') ? line : text
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { IncomingMessage } from 'node:http'
+import type { Admission } from '@nats-edge/wire-parser'
+import type { Context } from 'hono'
+import { limitedAdmission } from './admission.ts'
+import { waiterSymbol } from './node-server-waiter.ts'
+import { parseIncoming } from './raw-request.ts'
+import type { UpgradeRefusal } from './refusal.ts'
+
+/** Who does the handshake in the end: our own `upgrade` listener, or that of @hono/node-server. */
+export interface UpgradeHost {
+  readonly binding: 'attached' | 'node-server'
+  readonly admission: Admission
+  readonly clientIp: (c: Context) => string
+}
+
+/** What a host of upgrades can be told. */
+export interface UpgradeHostOptions {
+  /** Decides whether there is room. Default `limitedAdmission()`: 10,000 altogether, 100 an address. */
+  readonly admission?: Admission
+  /** The client's address. Default: the socket's, with `::ffff:` removed. */
+  readonly clientIp?: (c: Context) => string
+}
+
+/** Where the environment, or the server in it, says which host this is. */
+export const hostSymbol: unique symbol = Symbol.for('nats-edge.upgrade-host')
+
+/** Fills in what the host was not told. */
+export function upgradeHost(binding: UpgradeHost['binding'], options: UpgradeHostOptions): UpgradeHost {
+  return { binding, admission: options.admission ?? limitedAdmission(), clientIp: options.clientIp ?? socketIp }
+}
+
+export interface FoundHost {
+  readonly host: UpgradeHost
+  readonly incoming: IncomingMessage
+}
+
+/** Finds the host of a request, or says what is missing for there to be one. */
+export function hostOf(c: Context): FoundHost | UpgradeRefusal {
+  const incoming = parseIncoming(c)
+  if (incoming === undefined) return unsupported('WebSockets need a node:http server; app.request() has none')
+  const env: object = c.env
+  if (hostSymbol in env) return { host: env[hostSymbol] as UpgradeHost, incoming }
+  const server: unknown = 'wss' in env ? env.wss : undefined
+  if (typeof server !== 'object' || server === null) {
+    return unsupported(
+      'this server does not upgrade: use serve({ fetch, websocket: { server: webSocketServer() } }) or attachWebSockets(server, app)',
+    )
+  }
+  if (!(hostSymbol in server)) {
+    return unsupported(
+      'this server was given a plain WebSocketServer: pass websocket: { server: webSocketServer() } to serve()',
+    )
+  }
+  if (!(waiterSymbol() in env)) {
+    const detail =
+      'two copies of @hono/node-server are installed, and serve() is not of the one ws-toolkit uses: see npm ls @hono/node-server, then npm dedupe'
+    return { code: 'internal', detail }
+  }
+  return { host: server[hostSymbol] as UpgradeHost, incoming }
+}
+
+/** Reads the address of the socket; empty for one that has none, such as a unix socket. */
+function socketIp(c: Context): string {
+  const address = parseIncoming(c)?.socket.remoteAddress ?? ''
+  return address.startsWith('::ffff:') ? address.slice(7) : address
+}
+
+function unsupported(detail: string): UpgradeRefusal {
+  return { code: 'unsupported', detail }
+}
