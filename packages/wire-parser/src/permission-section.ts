@@ -4,6 +4,7 @@ import { parsePattern, type Pattern } from './pattern.ts'
 import type { PermissionRule } from './permission-rule.ts'
 import { hit, type Hits, type RuleSet } from './rule-hit.ts'
 import { fewRules, ruleSet } from './rule-set.ts'
+import { parseSubject, type Subject } from './subject.ts'
 import { VerdictTable } from './verdict-table.ts'
 
 /** How much of what a pattern matches is allowed. */
@@ -63,13 +64,13 @@ export class PermissionSection {
     return pattern === undefined ? 'none' : this.coverage(pattern, queue)
   }
 
-  #coverage(pattern: Pattern, group: Pattern | undefined): Coverage {
+  #coverage(pattern: Pattern, group: Subject | undefined): Coverage {
     if (isDenied(this.#deny.covering(pattern, group))) return 'none'
     const allowed = this.#allowedPart(pattern, group)
     return allowed === 'all' && isDenied(this.#deny.touching(pattern, group)) ? 'some' : allowed
   }
 
-  #allowedPart(pattern: Pattern, group: Pattern | undefined): Coverage {
+  #allowedPart(pattern: Pattern, group: Subject | undefined): Coverage {
     if (this.#allow === undefined) return 'all'
     const covering = this.#allow.covering(pattern, group)
     if ((covering & hit.queue) !== 0) return 'all'
@@ -78,7 +79,7 @@ export class PermissionSection {
     return (touching & (hit.plain | hit.queue)) === 0 ? 'none' : 'some'
   }
 
-  #isCovered(pattern: Pattern, group: Pattern | undefined): boolean {
+  #isCovered(pattern: Pattern, group: Subject | undefined): boolean {
     if (this.#allow === undefined) return true
     const covering = this.#allow.covering(pattern, group)
     // As in nats-server, rules for queue groups on a subject decide alone on queue groups there.
@@ -90,7 +91,7 @@ function isDenied(hits: Hits): boolean {
   return (hits & (hit.plain | hit.queue)) !== 0
 }
 
-/** The queue group as a pattern, null where no server takes one of this name. */
-function groupOf(queue: string | undefined): Pattern | undefined | null {
-  return queue === undefined ? undefined : (parsePattern(queue, unlimited) ?? null)
+/** The queue group, null for a name that rules could not tell from a pattern: such a group is refused. */
+function groupOf(queue: string | undefined): Subject | undefined | null {
+  return queue === undefined ? undefined : (parseSubject(queue, unlimited) ?? null)
 }

@@ -48,9 +48,11 @@ export interface Permissions {
  */
 export function compilePermissions(rules: PermissionRules, values: TemplateValues = {}): Permissions {
   knownKeys(rules, 'permissions', ['publish', 'subscribe', 'manage'])
-  const publish = section(rules.publish ?? {}, 'publish', values)
-  const subscribe = section(rules.subscribe ?? {}, 'subscribe', values)
-  const manage = section(rules.manage ?? { allow: [] }, 'manage', values)
+  // Only what is left out has a default: an empty key of a YAML file (null) is a fault.
+  const { publish: toPublish = {}, subscribe: toSubscribe = {}, manage: toManage = { allow: [] } } = rules
+  const publish = section(toPublish, 'publish', values)
+  const subscribe = section(toSubscribe, 'subscribe', values)
+  const manage = section(toManage, 'manage', values)
   if (publish === undefined || subscribe === undefined || manage === undefined) return refuseAll
   return new CompiledPermissions(publish, subscribe, manage)
 }
@@ -88,10 +90,13 @@ const refuseAll: Permissions = Object.freeze({ allows: () => false, covers: () =
 function section(rules: AllowDeny, name: keyof PermissionRules, values: TemplateValues): PermissionSection | undefined {
   knownKeys(rules, name, ['allow', 'deny'])
   const expand = (entry: string): PermissionRule[] | undefined => expandEntry(entry, values, name === 'subscribe')
-  const allow = rules.allow && entries(rules.allow, `${name}.allow`).flatMap((entry) => expand(entry) ?? [])
+  const allow =
+    rules.allow === undefined
+      ? undefined
+      : entries(rules.allow, `${name}.allow`).flatMap((entry) => expand(entry) ?? [])
   const deny: PermissionRule[] = []
   let refuses = false
-  for (const entry of entries(rules.deny ?? [], `${name}.deny`)) {
+  for (const entry of rules.deny === undefined ? [] : entries(rules.deny, `${name}.deny`)) {
     const expanded = expand(entry)
     if (expanded === undefined) refuses = true
     else deny.push(...expanded)

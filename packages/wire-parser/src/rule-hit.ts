@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isSubset, type Pattern } from './pattern.ts'
+import type { Subject } from './subject.ts'
 
 /** The rules of one allow or deny list, asked with a pattern (a subject is one) and the asker's queue group. */
 export interface RuleSet {
   /** Which rules match everything the pattern matches. */
-  covering(pattern: Pattern, queue: Pattern | undefined): Hits
+  covering(pattern: Pattern, queue: Subject | undefined): Hits
   /** Which rules match something the pattern matches. */
-  touching(pattern: Pattern, queue: Pattern | undefined): Hits
+  touching(pattern: Pattern, queue: Subject | undefined): Hits
 }
 
 /** Kinds of rules that were found, as a sum of `hit`. */
@@ -22,7 +23,7 @@ export const hit = {
 } as const
 
 /** What one rule counts as for this asker; rules for queue groups say nothing about one without. */
-export function hitOf(ruleQueue: Pattern | undefined, queue: Pattern | undefined): Hits {
+export function hitOf(ruleQueue: Pattern | undefined, queue: Subject | undefined): Hits {
   if (ruleQueue === undefined) return hit.plain
   if (queue === undefined) return 0
   return isSubset(queue, ruleQueue) ? hit.queue : hit.otherQueue

@@ -2,6 +2,7 @@
 import { isSubset, overlaps, type Pattern } from './pattern.ts'
 import type { PermissionRule } from './permission-rule.ts'
 import { hitOf, type Hits, type RuleSet } from './rule-hit.ts'
+import type { Subject } from './subject.ts'
 
 /** Compares with one rule after the other: for few of them faster than a tree, and without its memory. */
 export class RuleList implements RuleSet {
@@ -11,13 +12,13 @@ export class RuleList implements RuleSet {
     this.#rules = rules
   }
 
-  covering(pattern: Pattern, queue: Pattern | undefined): Hits {
+  covering(pattern: Pattern, queue: Subject | undefined): Hits {
     let hits = 0
     for (const rule of this.#rules) if (isSubset(pattern, rule.pattern)) hits |= hitOf(rule.queue, queue)
     return hits
   }
 
-  touching(pattern: Pattern, queue: Pattern | undefined): Hits {
+  touching(pattern: Pattern, queue: Subject | undefined): Hits {
     let hits = 0
     for (const rule of this.#rules) if (overlaps(pattern, rule.pattern)) hits |= hitOf(rule.queue, queue)
     return hits

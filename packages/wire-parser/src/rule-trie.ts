@@ -2,6 +2,7 @@
 import type { Pattern } from './pattern.ts'
 import type { PermissionRule } from './permission-rule.ts'
 import { hit, hitOf, type Hits, type RuleSet } from './rule-hit.ts'
+import type { Subject } from './subject.ts'
 
 interface Node {
   /** Children by token; `*` stands here too, a last `>` in `rest`. */
@@ -28,16 +29,16 @@ export class RuleTrie implements RuleSet {
     }
   }
 
-  covering(pattern: Pattern, queue: Pattern | undefined): Hits {
+  covering(pattern: Pattern, queue: Subject | undefined): Hits {
     return covering(this.#root, pattern, 0, queue)
   }
 
-  touching(pattern: Pattern, queue: Pattern | undefined): Hits {
+  touching(pattern: Pattern, queue: Subject | undefined): Hits {
     return touching(this.#root, pattern, 0, queue)
   }
 }
 
-function covering(at: Node, pattern: Pattern, from: number, queue: Pattern | undefined): Hits {
+function covering(at: Node, pattern: Pattern, from: number, queue: Subject | undefined): Hits {
   if (from > pattern.length) return hitsOf(at.rules, queue)
   let hits = hitsOf(at.rest, queue)
   if (isSettled(hits, queue)) return hits
@@ -50,7 +51,7 @@ function covering(at: Node, pattern: Pattern, from: number, queue: Pattern | und
   return star === undefined ? hits : hits | covering(star, pattern, end + 1, queue)
 }
 
-function touching(at: Node, pattern: Pattern, from: number, queue: Pattern | undefined): Hits {
+function touching(at: Node, pattern: Pattern, from: number, queue: Subject | undefined): Hits {
   if (from > pattern.length) return hitsOf(at.rules, queue)
   let hits = hitsOf(at.rest, queue)
   const end = tokenEnd(pattern, from)
@@ -72,7 +73,7 @@ function touching(at: Node, pattern: Pattern, from: number, queue: Pattern | und
   return star === undefined ? hits : hits | touching(star, pattern, end + 1, queue)
 }
 
-function anyBelow(at: Node, queue: Pattern | undefined): Hits {
+function anyBelow(at: Node, queue: Subject | undefined): Hits {
   let hits = hitsOf(at.rules, queue) | hitsOf(at.rest, queue)
   for (const next of at.next.values()) {
     if (isSettled(hits, queue)) break
@@ -82,11 +83,11 @@ function anyBelow(at: Node, queue: Pattern | undefined): Hits {
 }
 
 /** Whether nothing that could still be found changes the answer. */
-function isSettled(hits: Hits, queue: Pattern | undefined): boolean {
+function isSettled(hits: Hits, queue: Subject | undefined): boolean {
   return queue === undefined ? hits === hit.plain : hits === (hit.plain | hit.queue | hit.otherQueue)
 }
 
-function hitsOf(queues: readonly (Pattern | undefined)[], queue: Pattern | undefined): Hits {
+function hitsOf(queues: readonly (Pattern | undefined)[], queue: Subject | undefined): Hits {
   let hits = 0
   for (const ruleQueue of queues) hits |= hitOf(ruleQueue, queue)
   return hits
