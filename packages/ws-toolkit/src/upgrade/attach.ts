@@ -4,10 +4,10 @@ import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { handshakeFault } from './handshake.ts'
 import { serveWithoutUpgrade } from './ignored-upgrade.ts'
-import { clientLeft, draining, problemResponse, requestIdFrom, type UpgradeRefusal } from './refusal.ts'
-import { appendUpgradeHeaders, writeResponse } from './response-writer.ts'
+import { clientLeft, draining, type UpgradeRefusal } from './refusal.ts'
+import { appendUpgradeHeaders, refuseUpgrade, writeResponse } from './response-writer.ts'
 import { targetOf } from './target.ts'
-import { hostSymbol, upgradeHost, type UpgradeHostOptions } from './upgrade-host.ts'
+import { hostSymbol, upgradeHost, type UpgradeHost, type UpgradeHostOptions } from './upgrade-host.ts'
 
 /** A Hono app, or anything else that answers requests; `fetch` is looked up for each request. */
 export interface UpgradeApp {
@@ -36,34 +36,39 @@ export function attachWebSockets(
     }
     server.off('upgrade', listener as () => void)
   }
-  const env = { outgoing: undefined, [hostSymbol]: upgradeHost('attached', options) }
+  const host = upgradeHost('attached', options)
   const pending = new Set<IncomingMessage>()
   let closed = false
 
   async function answer(incoming: IncomingMessage, head: Buffer): Promise<void> {
     pending.add(incoming)
-    const response = await responseOf(app, incoming, env)
+    const response = await responseOf(app, incoming, host)
     pending.delete(incoming)
     const target = targetOf(incoming)
-    if (closed) target?.abort(draining)
-    // Anything but our 200 is a veto: of the route, of a middleware, or there is no such route.
-    if (response.status !== 200 || !target?.wasAccepted) {
+    if (closed) target?.abort(draining())
+    if ('code' in response) {
+      target?.abort(response)
+      await refuseUpgrade(incoming, response, host)
+    } else if (response.status !== 200 || !target?.wasAccepted) {
+      // Anything but our 200 is a veto: of the route, of a middleware, or there is no such route.
       target?.abort()
       await writeResponse(incoming, response)
     } else if (!target.open(incoming, head, (lines) => appendUpgradeHeaders(lines, response.headers))) {
-      await writeResponse(incoming, problem(incoming, target.refusal ?? clientLeft))
+      await refuseUpgrade(incoming, target.refusal ?? clientLeft, host)
     }
   }
 
   function onUpgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (incoming.headers.upgrade?.toLowerCase() !== 'websocket') {
+    if (isPipelined(socket)) {
+      socket.destroy()
+    } else if (incoming.headers.upgrade?.toLowerCase() === 'websocket') {
+      // Until ws has its own listener: a reset of the client must not end the process.
+      socket.on('error', ignore)
+      const refusal = closed ? draining() : handshakeFault(incoming)
+      void (refusal === undefined ? answer(incoming, head) : refuseUpgrade(incoming, refusal, host))
+    } else {
       serveWithoutUpgrade(server, incoming, head)
-      return
     }
-    // Until ws has its own listener: a reset of the client must not end the process.
-    socket.on('error', ignore)
-    const refusal = closed ? draining : handshakeFault(incoming)
-    void (refusal === undefined ? answer(incoming, head) : writeResponse(incoming, problem(incoming, refusal)))
   }
 
   server.on('upgrade', onUpgrade)
@@ -71,22 +76,33 @@ export function attachWebSockets(
     close: () => {
       closed = true
       closedListeners.add(onUpgrade)
-      for (const incoming of pending) targetOf(incoming)?.abort(draining)
+      for (const incoming of pending) targetOf(incoming)?.abort(draining())
     },
   }
 }
 
-async function responseOf(app: UpgradeApp, incoming: IncomingMessage, env: object): Promise<Response> {
+// An earlier request of this connection is not answered yet, and a 101 now would stand before its answer.
+function isPipelined(socket: Duplex): boolean {
+  const unanswered: unknown = Reflect.get(socket, '_httpMessage')
+  return typeof unanswered === 'object' && unanswered !== null
+}
+
+async function responseOf(
+  app: UpgradeApp,
+  incoming: IncomingMessage,
+  host: UpgradeHost,
+): Promise<Response | UpgradeRefusal> {
   let request: Request
   try {
     request = requestOf(incoming)
   } catch {
-    return problem(incoming, { code: 'bad_request', detail: 'the Host header or the request target is malformed' })
+    return { code: 'bad_request', detail: 'the Host header or the request target is malformed' }
   }
   try {
-    return await app.fetch(request, { ...env, incoming })
-  } catch {
-    return problem(incoming, { code: 'internal', detail: 'the application failed to answer this request' })
+    return await app.fetch(request, { incoming, outgoing: undefined, [hostSymbol]: host })
+  } catch (error) {
+    host.observe({ type: 'handler.failed', handler: 'fetch', error })
+    return { code: 'internal', detail: 'the application failed to answer this request' }
   }
 }
 
@@ -102,11 +118,6 @@ function requestOf(incoming: IncomingMessage): Request {
     headers.append(rawHeaders[index] ?? '', rawHeaders[index + 1] ?? '')
   }
   return new Request(`${scheme}://${host}${target}`, { headers })
-}
-
-function problem(incoming: IncomingMessage, refusal: UpgradeRefusal): Response {
-  const inbound = incoming.headers['x-request-id']
-  return problemResponse(refusal, requestIdFrom(undefined, typeof inbound === 'string' ? inbound : undefined))
 }
 
 function ignore(): void {}

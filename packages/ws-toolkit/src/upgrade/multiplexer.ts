@@ -5,8 +5,8 @@ import type { Duplex } from 'node:stream'
 import type { WebSocketServerLike } from '@hono/node-server'
 import type { WebSocketServer } from 'ws'
 import { hostSocket, socketStandIn } from './node-server-waiter.ts'
-import { draining, problemResponse, requestIdFrom, type UpgradeRefusal } from './refusal.ts'
-import { writeResponse } from './response-writer.ts'
+import { draining, type UpgradeRefusal } from './refusal.ts'
+import { refuseUpgrade } from './response-writer.ts'
 import { targetOf } from './target.ts'
 import { hostSymbol, upgradeHost, type UpgradeHost, type UpgradeHostOptions } from './upgrade-host.ts'
 
@@ -46,14 +46,15 @@ class Multiplexer extends EventEmitter implements WebSocketServerLike {
     const target = targetOf(incoming)
     if (this.#closed) {
       target?.abort()
-      this.#refuse(incoming, draining)
+      void refuseUpgrade(incoming, draining(), this[hostSymbol])
     } else if (target !== undefined) {
       // node-server listens for `headers` during this call, to add those of the Response.
       const appendHeaders = (headers: string[]): unknown => this.emit('headers', headers, incoming)
-      if (!target.open(incoming, head, appendHeaders)) this.#refuse(incoming, target.refusal ?? noOwner)
+      if (!target.open(incoming, head, appendHeaders))
+        void refuseUpgrade(incoming, target.refusal ?? noOwner, this[hostSymbol])
       else if (target.refusal === undefined) accept(socketStandIn(target.subprotocol ?? ''))
     } else if (this.#own === undefined) {
-      this.#refuse(incoming, noOwner)
+      void refuseUpgrade(incoming, noOwner, this[hostSymbol])
     } else {
       const own = this.#own
       own.handleUpgrade(incoming, socket, head, (ws) => {
@@ -71,11 +72,5 @@ class Multiplexer extends EventEmitter implements WebSocketServerLike {
 
   readonly #forwardHeaders = (headers: string[], incoming: IncomingMessage): void => {
     this.emit('headers', headers, incoming)
-  }
-
-  #refuse(incoming: IncomingMessage, refusal: UpgradeRefusal): void {
-    const inbound = incoming.headers['x-request-id']
-    const requestId = requestIdFrom(undefined, typeof inbound === 'string' ? inbound : undefined)
-    void writeResponse(incoming, problemResponse(refusal, requestId))
   }
 }

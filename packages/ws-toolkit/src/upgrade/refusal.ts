@@ -47,14 +47,13 @@ export const clientLeft: UpgradeRefusal = {
   detail: 'the client closed the connection during its handshake',
 }
 
-/** What a host answers once it has been told to stop. */
-export const draining: UpgradeRefusal = {
-  code: 'draining',
-  detail: 'the server is going away: connect again after Retry-After',
-  headers: { 'Retry-After': '1' },
-}
-
 const validRequestId = /^[\w.:-]{1,128}$/
+
+/** What a host answers once it has been told to stop; spread, so that its clients do not come back together. */
+export function draining(): UpgradeRefusal {
+  const detail = 'the server is going away: connect again after Retry-After'
+  return { code: 'draining', detail, headers: { 'Retry-After': String(1 + Math.floor(Math.random() * 5)) } }
+}
 
 /** Gives the HTTP status of a refusal. */
 export function statusOf(code: UpgradeRefusalCode): number {

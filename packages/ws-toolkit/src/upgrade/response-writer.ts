@@ -2,6 +2,8 @@
 import { ServerResponse, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { problemResponse, requestIdFrom, statusOf, type UpgradeRefusal } from './refusal.ts'
+import type { UpgradeHost } from './upgrade-host.ts'
 
 // Said by this connection, or by ws, not by the route.
 const connectionHeaders = new Set([
@@ -19,30 +21,48 @@ const connectionHeaders = new Set([
   'sec-websocket-protocol',
 ])
 
-// How long a refused client may take to read its answer and leave.
+// How long a refused client may take to read its answer, and then to leave.
+const writeTimeoutMs = 30_000
 const lingerMs = 1000
 
 /** Writes the refusal of an upgrade, body included, onto the socket node:http has let go of, and closes it. */
 export async function writeResponse(incoming: IncomingMessage, response: Response): Promise<void> {
   const { socket } = incoming
-  if (socket.destroyed || !socket.writable) {
-    socket.destroy()
-    await response.body?.cancel()
+  if (socket.destroyed) {
+    response.body?.cancel().catch(ignore)
     return
   }
-  linger(incoming)
-  const outgoing = new ServerResponse(incoming)
-  outgoing.shouldKeepAlive = false
-  outgoing.assignSocket(socket)
+  let deadline = setTimeout(() => socket.destroy(), writeTimeoutMs)
+  socket.once('close', () => clearTimeout(deadline))
   try {
+    const outgoing = new ServerResponse(incoming)
+    outgoing.shouldKeepAlive = false
+    outgoing.assignSocket(socket)
     outgoing.writeHead(response.status, outgoingHeaders(response.headers))
+    // What the client still sends is dropped: unread bytes turn the end into a reset, which may overtake the answer.
+    socket.resume()
     if (response.body === null) outgoing.end()
     else await pipeline(Readable.from(response.body), outgoing)
     socket.end()
+    clearTimeout(deadline)
+    if (!socket.destroyed) deadline = setTimeout(() => socket.destroy(), lingerMs)
   } catch {
     // The client left, or the body failed half-way: the cut connection says so.
     socket.destroy()
+    response.body?.cancel().catch(ignore)
   }
+}
+
+/** Refuses a handshake no route answers for. */
+export function refuseUpgrade(
+  incoming: IncomingMessage,
+  refusal: UpgradeRefusal,
+  { observe }: UpgradeHost,
+): Promise<void> {
+  observe({ type: 'upgrade.refused', code: refusal.code, status: statusOf(refusal.code) })
+  const inbound = incoming.headers['x-request-id']
+  const requestId = requestIdFrom(undefined, typeof inbound === 'string' ? inbound : undefined)
+  return writeResponse(incoming, problemResponse(refusal, requestId))
 }
 
 /** Adds the headers a route and its middleware have set to the head of a 101. */
@@ -59,15 +79,7 @@ function outgoingHeaders(headers: Headers): OutgoingHttpHeaders {
   }
   const cookies = headers.getSetCookie()
   if (cookies.length > 0) record['set-cookie'] = cookies
-  // RFC 6455, 4.4: a refused version is answered with those that are spoken; it is not one of ws's headers.
   return record
 }
 
-// What the client still sends is read and dropped: unread bytes would turn the end of the connection into a reset, and
-// a reset may overtake the answer.
-function linger({ socket }: IncomingMessage): void {
-  const timer = setTimeout(() => socket.destroy(), lingerMs)
-  socket.once('close', () => clearTimeout(timer))
-  socket.once('end', () => socket.end())
-  socket.resume()
-}
+function ignore(): void {}

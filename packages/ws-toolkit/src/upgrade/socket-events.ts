@@ -43,17 +43,21 @@ export function deliverEvents(
   { url, observe }: { readonly url: string; readonly observe: Observe },
 ): void {
   const context = contextFor(ws, url)
-  const { onMessage, onClose } = events
+  const { onMessage, onClose, onError } = events
+
+  function raise(error: unknown): void {
+    if (onError !== undefined) {
+      callHandler('onError', () => onError.call(events, new SocketErrorEvent(error), context), observe)
+    }
+  }
 
   function failed(error: unknown): void {
     ws.close(1011)
-    callHandler('onError', () => events.onError?.(new SocketErrorEvent(error), context), observe)
+    raise(error)
   }
 
   // Always there: an `error` event nobody listens to ends the process, and any oversized message is one.
-  ws.on('error', (error) =>
-    callHandler('onError', () => events.onError?.(new SocketErrorEvent(error), context), observe),
-  )
+  ws.on('error', onError === undefined ? ignore : raise)
   if (onMessage !== undefined) {
     ws.on('message', (data, isBinary) => {
       const event = new MessageEvent('message', { data: isBinary ? arrayBufferOf(data) : String(data) })
@@ -107,3 +111,5 @@ function arrayBufferOf(data: RawData): ArrayBuffer {
   // A copy: the bytes are a view of the chunk that was read, and the handler may keep them.
   return new Uint8Array(bytes).buffer
 }
+
+function ignore(): void {}

@@ -46,8 +46,8 @@ export type UpgradeEvent =
   | { readonly type: 'upgrade.refused'; readonly code: UpgradeRefusalCode | 'route'; readonly status: number }
   | { readonly type: 'handler.failed'; readonly handler: HandlerName; readonly error: unknown }
 
-/** `events` is the events function itself, when it fails after its client has left. */
-export type HandlerName = 'events' | 'onOpen' | 'onMessage' | 'onClose' | 'onError' | 'onAbort'
+/** `events` is the events function itself, when it fails after its client has left; `fetch` is the whole application. */
+export type HandlerName = 'fetch' | 'events' | 'onOpen' | 'onMessage' | 'onClose' | 'onError' | 'onAbort'
 
 type OwnChoice = 'admission' | 'clientIp' | 'observe'
 /** SocketOptions with every default filled in, checked and frozen. */

@@ -6,12 +6,14 @@ import { limitedAdmission } from './admission.ts'
 import { waiterSymbol } from './node-server-waiter.ts'
 import { parseIncoming } from './raw-request.ts'
 import type { UpgradeRefusal } from './refusal.ts'
+import type { UpgradeEvent } from './socket-options.ts'
 
 /** Who does the handshake in the end: our own `upgrade` listener, or that of @hono/node-server. */
 export interface UpgradeHost {
   readonly binding: 'attached' | 'node-server'
   readonly admission: Admission
   readonly clientIp: (c: Context) => string
+  readonly observe: (event: UpgradeEvent) => void
 }
 
 /** What a host of upgrades can be told. */
@@ -20,6 +22,8 @@ export interface UpgradeHostOptions {
   readonly admission?: Admission
   /** The client's address. Default: the socket's, with `::ffff:` removed. */
   readonly clientIp?: (c: Context) => string
+  /** Is told of handshakes refused before a route has seen them, or after; what a route refuses is told to the route's. */
+  readonly observe?: (event: UpgradeEvent) => void
 }
 
 /** Where the environment, or the server in it, says which host this is. */
@@ -27,7 +31,8 @@ export const hostSymbol: unique symbol = Symbol.for('nats-edge.upgrade-host')
 
 /** Fills in what the host was not told. */
 export function upgradeHost(binding: UpgradeHost['binding'], options: UpgradeHostOptions): UpgradeHost {
-  return { binding, admission: options.admission ?? limitedAdmission(), clientIp: options.clientIp ?? socketIp }
+  const { admission = limitedAdmission(), clientIp = socketIp, observe = ignore } = options
+  return { binding, admission, clientIp, observe }
 }
 
 export interface FoundHost {
@@ -69,3 +74,5 @@ function socketIp(c: Context): string {
 function unsupported(detail: string): UpgradeRefusal {
   return { code: 'unsupported', detail }
 }
+
+function ignore(): void {}
