@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
+import { loadRows } from './row-list.ts'
+
+const run = promisify(execFile)
+const folder = fileURLToPath(new URL('..', import.meta.url))
+const program = join(folder, 'dist/main.js')
+let scratch: string
+let env: NodeJS.ProcessEnv
+
+// Programs run built, as `npm run bench` does: Node 20 cannot run TypeScript.
+beforeAll(async () => {
+  const tsc = createRequire(import.meta.url).resolve('typescript/package.json')
+  await run(process.execPath, [join(tsc, '../bin/tsc'), '-b', join(folder, 'tsconfig.build.json')])
+  scratch = await mkdtemp(join(tmpdir(), 'nats-edge-bench-test-'))
+  const servers = inject('natsServers').map(({ path }) => path)
+  env = { ...process.env, NATS_EDGE_TEST_SERVERS: servers.join(','), INIT_CWD: scratch }
+}, 120_000)
+
+afterAll(async () => {
+  if (scratch !== undefined) await rm(scratch, { recursive: true, force: true })
+})
+
+interface Ended {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function bench(...args: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [program, ...args], { env }, (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })
+    })
+  })
+}
+
+describe('npm run bench', () => {
+  it('runs every row for a moment, prints it and writes what it measured', async () => {
+    const { code, stdout, stderr } = await bench('--rounds', '1', '--seconds', '0.2', '--json', 'out.json')
+    expect({ code, stderr }).toMatchObject({ code: 0 })
+    const written = JSON.parse(await readFile(join(scratch, 'out.json'), 'utf8'))
+    expect(written).toMatchObject({ rounds: 1, seconds: 0.2, machine: { node: process.version } })
+    expect(written.rows.map(({ name }: { name: string }) => name)).toEqual((await loadRows()).map(({ name }) => name))
+    for (const row of written.rows) {
+      expect(stdout).toContain(`${row.name}: ${row.title}`)
+      expect([row.subject.errors, row.reference.errors]).toEqual([{}, {}])
+      expect(row.gates.length).toBeGreaterThan(1)
+      for (const ratio of Object.values(row.ratios)) expect(ratio).toEqual(spreadOfNumbers)
+      for (const side of [row.subject, row.reference]) {
+        expect(side.operations).toBeGreaterThan(0)
+        expect(side.cpuSecondsPerOperation).toBeGreaterThan(0)
+        expect(side.p99Ms).toBeGreaterThanOrEqual(side.p50Ms)
+        expect(side.rounds).toHaveLength(1)
+      }
+    }
+  }, 60_000)
+
+  it('names the rows with --list', async () => {
+    const { code, stdout } = await bench('--list')
+    expect(code).toBe(0)
+    for (const { name, title } of await loadRows()) expect(stdout).toContain(`${name}: ${title}\n`)
+  })
+
+  it('explains itself with --help', async () => {
+    const { code, stdout } = await bench('--help')
+    expect(code).toBe(0)
+    expect(stdout).toContain('--rounds N')
+  })
+
+  it.each([
+    { args: ['--row', 'x'], says: '--row' },
+    { args: ['--rows', 'x'], says: '--rows x: no such row' },
+    { args: ['--seconds', '0'], says: '--seconds 0' },
+  ])('ends with 2 and the usage for $args', async ({ args, says }) => {
+    const { code, stderr } = await bench(...args)
+    expect(code).toBe(2)
+    expect(stderr).toContain(says)
+    expect(stderr).toContain('Usage: npm run bench')
+  })
+})
+
+// Which processes belong to whom is read from /proc.
+describe.runIf(process.platform === 'linux')('a run that is ended early', () => {
+  it.each(['SIGINT', 'SIGKILL'] as const)('leaves no process behind after %s', async (signal) => {
+    const child = spawn(process.execPath, [program, '--rows', 'bus-request', '--rounds', '100'], { env })
+    await untilRound(child)
+    const started = await descendants(child.pid ?? 0)
+    expect(started.length).toBeGreaterThanOrEqual(4)
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    const [code] = await exited
+    expect(code).toBe(signal === 'SIGINT' ? 130 : null)
+    await vi.waitFor(async () => expect(await stillRunning(started)).toEqual([]), { timeout: 10_000, interval: 50 })
+  })
+})
+
+const spreadOfNumbers = { median: expect.any(Number), lowest: expect.any(Number), highest: expect.any(Number) }
+
+async function untilRound(child: ChildProcess): Promise<void> {
+  let text = ''
+  for await (const chunk of child.stderr ?? []) {
+    text += String(chunk)
+    if (text.includes('round 1 of')) return
+  }
+  throw new Error(`the run ended before its first round: ${text}`)
+}
+
+interface ProcessStat {
+  readonly pid: number
+  readonly parent: number
+  /** Tells a process from a later one with the same id. */
+  readonly startedAt: string
+}
+
+async function statOf(pid: number): Promise<ProcessStat | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '')
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  // A zombie has ended; only its parent has not noticed yet.
+  return fields.length < 20 || fields[0] === 'Z'
+    ? undefined
+    : { pid, parent: Number(fields[1]), startedAt: fields[19] ?? '' }
+}
+
+async function descendants(root: number): Promise<ProcessStat[]> {
+  const pids = (await readdir('/proc')).map(Number).filter((pid) => Number.isInteger(pid) && pid > 0)
+  const all = (await Promise.all(pids.map(statOf))).filter((stat) => stat !== undefined)
+  const found: ProcessStat[] = []
+  for (const parents = new Set([root]); ;) {
+    const next = all.filter(({ pid, parent }) => parents.has(parent) && !parents.has(pid))
+    if (next.length === 0) return found
+    for (const stat of next) parents.add(stat.pid)
+    found.push(...next)
+  }
+}
+
+async function stillRunning(started: readonly ProcessStat[]): Promise<number[]> {
+  const now = await Promise.all(started.map(({ pid }) => statOf(pid)))
+  return now
+    .filter((stat, at) => stat !== undefined && stat.startedAt === started[at]?.startedAt)
+    .map((stat) => stat?.pid ?? 0)
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from 'vitest'
+import { machineLine, rowReport } from './report.ts'
+import type { RowResult, SideResult } from './row-result.ts'
+
+const side = (name: string, change: Partial<SideResult> = {}): SideResult => ({
+  name,
+  measured: name,
+  ratePerSecond: 5123.4,
+  cpuSecondsPerOperation: 0.000_061,
+  p50Ms: 1.234,
+  p99Ms: 9.876,
+  operations: 15_000,
+  errors: {},
+  cpuSecondsPerOperationByProcess: { [name]: 0.000_061, broker: 0.000_02, idle: 0.000_000_01 },
+  otherCores: 0.01,
+  rounds: [],
+  ...change,
+})
+
+const result: RowResult = {
+  name: 'rest-get',
+  title: 'GET',
+  cpuPer: 10_000,
+  subject: side('nats-edge'),
+  reference: side('bare Hono', { ratePerSecond: 10_000 }),
+  ratios: {
+    cpu: { median: 1.9, lowest: 1.8, highest: 2.1 },
+    rate: { median: 0.512, lowest: 0.5, highest: 0.52 },
+    p99: { median: 1.2, lowest: 1, highest: 1.4 },
+  },
+  errors: 0,
+  gates: [
+    { measure: 'rate', limit: '>= 0.45', value: 0.512, passed: true },
+    { measure: 'errors', limit: '<= 0', value: 0, passed: true },
+  ],
+}
+
+describe('rowReport', () => {
+  it('prints both sides, the ratios with the gates beside them and who used the CPU', () => {
+    expect(rowReport(result).split('\n')).toEqual([
+      'rest-get: GET',
+      '             rate/s  CPU s/10k  p50 ms  p99 ms  operations  errors',
+      '  nats-edge    5123      0.610    1.23    9.88       15000       0',
+      '  bare Hono   10000      0.610    1.23    9.88       15000       0',
+      '  CPU per operation, ratio  1.900  (1.800 to 2.100)',
+      '  rate, ratio               0.512  (0.500 to 0.520)  gate >= 0.45  ok',
+      '  p99, ratio                1.200  (1.000 to 1.400)',
+      '  errors                        0                       gate <= 0  ok',
+      '  CPU s/10k under nats-edge: nats-edge 0.610, broker 0.200',
+      '  CPU s/10k under bare Hono: bare Hono 0.610, broker 0.200',
+    ])
+  })
+
+  it('says which gate failed, what the errors were and that the machine was busy', () => {
+    const text = rowReport({
+      ...result,
+      subject: side('nats-edge', { errors: { 'status 503': 7 }, otherCores: 0.75 }),
+      gates: [{ measure: 'cpu', limit: '<= 1', value: 1.9, passed: false }],
+      errors: 7,
+    })
+    expect(text).toContain('gate <= 1  FAILED')
+    expect(text).toContain('nats-edge: 7 x status 503')
+    expect(text).toContain('disturbed: up to 0.8 cores')
+  })
+
+  it('says nothing of other load where it cannot be known', () => {
+    expect(rowReport({ ...result, subject: side('nats-edge', { otherCores: undefined }) })).not.toContain('disturbed')
+  })
+})
+
+describe('machineLine', () => {
+  it('names what figures depend on', () => {
+    const machine = { cpu: 'Some CPU', cores: 2, memoryGiB: 8, system: 'linux 6.1', node: 'v24.0.0' }
+    expect(machineLine(machine)).toBe('Some CPU, 2 cores, 8 GiB, linux 6.1, Node v24.0.0')
+  })
+})

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { GateResult } from './gate.ts'
+import type { Machine } from './machine.ts'
+import type { RowResult, SideResult } from './row-result.ts'
+import type { Spread } from './statistics.ts'
+
+// More than this beside a run and its figures are of little worth.
+const disturbingCores = 0.2
+
+export function machineLine(machine: Machine): string {
+  return `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}, Node ${machine.node}`
+}
+
+/** The text for one row: a line per side, the ratios with their gates beside them, and who used the CPU. */
+export function rowReport(result: RowResult): string {
+  const { subject, reference, ratios } = result
+  const lines = [
+    `${result.name}: ${result.title}`,
+    ...table([
+      ['', 'rate/s', `CPU s/${thousands(result.cpuPer)}`, 'p50 ms', 'p99 ms', 'operations', 'errors'],
+      sideCells(subject, result.cpuPer),
+      sideCells(reference, result.cpuPer),
+    ]),
+    ...table([
+      ratioCells('CPU per operation', ratios.cpu, gateOf(result, 'cpu')),
+      ratioCells('rate', ratios.rate, gateOf(result, 'rate')),
+      ratioCells('p99', ratios.p99, gateOf(result, 'p99')),
+      ['errors', String(result.errors), '', ...gateCells(gateOf(result, 'errors'))],
+    ]),
+    ...[subject, reference].flatMap((side) => processLines(side, result.cpuPer)),
+  ]
+  return lines.join('\n')
+}
+
+function sideCells(side: SideResult, cpuPer: number): string[] {
+  return [
+    side.name,
+    side.ratePerSecond.toFixed(0),
+    (side.cpuSecondsPerOperation * cpuPer).toFixed(3),
+    side.p50Ms.toFixed(2),
+    side.p99Ms.toFixed(2),
+    String(side.operations),
+    String(Object.values(side.errors).reduce((sum, count) => sum + count, 0)),
+  ]
+}
+
+function ratioCells(name: string, ratio: Spread, gate: GateResult | undefined): string[] {
+  const range = `(${ratio.lowest.toFixed(3)} to ${ratio.highest.toFixed(3)})`
+  return [`${name}, ratio`, ratio.median.toFixed(3), range, ...gateCells(gate)]
+}
+
+function gateCells(gate: GateResult | undefined): string[] {
+  return gate === undefined ? [] : [`gate ${gate.limit}`, gate.passed ? 'ok' : 'FAILED']
+}
+
+function gateOf(result: RowResult, measure: GateResult['measure']): GateResult | undefined {
+  return result.gates.find((gate) => gate.measure === measure)
+}
+
+function processLines(side: SideResult, cpuPer: number): string[] {
+  const shares = Object.entries(side.cpuSecondsPerOperationByProcess)
+    .filter(([, cpu]) => cpu * cpuPer >= 0.0005)
+    .map(([name, cpu]) => `${name} ${(cpu * cpuPer).toFixed(3)}`)
+  const lines = [`  CPU s/${thousands(cpuPer)} under ${side.name}: ${shares.join(', ')}`]
+  for (const [what, count] of Object.entries(side.errors)) lines.push(`  ${side.name}: ${count} x ${what}`)
+  if (side.otherCores !== undefined && side.otherCores > disturbingCores) {
+    lines.push(
+      `  disturbed: up to ${side.otherCores.toFixed(1)} cores were busy with something else under ${side.name}`,
+    )
+  }
+  return lines
+}
+
+function thousands(count: number): string {
+  return count % 1000 === 0 ? `${count / 1000}k` : String(count)
+}
+
+/** Pads the first column to the right and all others to the left. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = []
+  for (const row of rows) for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, cell.length)
+  return rows.map((row) => {
+    const cells = row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0)))
+    return `  ${cells.join('  ')}`.trimEnd()
+  })
+}

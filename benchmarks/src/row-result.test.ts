@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from 'vitest'
+import type { BenchProcess } from './bench-process.ts'
+import type { Row, Side } from './row.ts'
+import { summarizeRow, summarizeSide } from './row-result.ts'
+import { type Sample, takeSample } from './sample.ts'
+import { LatencyHistogram } from './latency-histogram.ts'
+
+/** A process that uses a fixed CPU time between any two readings. */
+function fakeProcess(name: string, step: number | undefined): BenchProcess {
+  let spent = 10
+  return {
+    name,
+    cpuSeconds: async () => (step === undefined ? undefined : (spent += step)),
+    stop: async () => {},
+  }
+}
+
+interface FakeLoad {
+  readonly operations: number
+  readonly seconds?: number
+  readonly micros?: number
+  readonly errors?: Record<string, number>
+}
+
+function fakeSide(measured: BenchProcess, { operations, seconds = 2, micros = 1000, errors = {} }: FakeLoad): Side {
+  const histogram = new LatencyHistogram()
+  for (let count = 0; count < operations; count++) histogram.record(micros)
+  return {
+    name: `side of ${measured.name}`,
+    measured,
+    run: async () => ({ operations, seconds, errors, latencyCounts: histogram.counts() }),
+  }
+}
+
+const row: Row = {
+  name: 'fake',
+  title: 'a fake row',
+  cpuPer: 10_000,
+  gates: [
+    { measure: 'cpu', atMost: 2 },
+    { measure: 'rate', atLeast: 0.6 },
+    { measure: 'errors', atMost: 0 },
+  ],
+  start: () => Promise.reject(new Error('not started here')),
+}
+
+describe('takeSample', () => {
+  it('counts the CPU time each process spent during the load, over its operations', async () => {
+    const server = fakeProcess('server', 0.5)
+    const broker = fakeProcess('broker', 0.25)
+    const sample = await takeSample(fakeSide(server, { operations: 100 }), [server, broker], 10)
+    expect(sample).toMatchObject({
+      ratePerSecond: 50,
+      cpuSecondsPerOperation: 0.005,
+      cpuSeconds: { server: 0.5, broker: 0.25 },
+      errorCount: 0,
+    })
+    expect(Math.abs(sample.p99Ms - 1)).toBeLessThan(0.01)
+  })
+
+  it('leaves out a process whose time nobody knows, and then knows nothing of other load', async () => {
+    const server = fakeProcess('server', 0.5)
+    const sample = await takeSample(fakeSide(server, { operations: 1 }), [server, fakeProcess('broker', undefined)], 10)
+    expect(sample.cpuSeconds).toEqual({ server: 0.5 })
+    expect(sample.otherCores).toBeUndefined()
+  })
+
+  it('sees load of the machine that none of the processes made', async () => {
+    const idle = fakeProcess('server', 0)
+    const side: Side = {
+      ...fakeSide(idle, { operations: 1 }),
+      async run(durationMs) {
+        const until = performance.now() + durationMs
+        while (performance.now() < until);
+        return fakeSide(idle, { operations: 1 }).run(durationMs)
+      },
+    }
+    expect((await takeSample(side, [idle], 300)).otherCores).toBeGreaterThan(0.3)
+  })
+
+  it('has no CPU time per operation when nothing was done', async () => {
+    const server = fakeProcess('server', 0.5)
+    const sample = await takeSample(fakeSide(server, { operations: 0, errors: { refused: 3 } }), [server], 10)
+    expect(sample.cpuSecondsPerOperation).toBeNaN()
+    expect(sample).toMatchObject({ ratePerSecond: 0, errorCount: 3 })
+  })
+})
+
+async function rounds(side: Side, count: number): Promise<Sample[]> {
+  const samples: Sample[] = []
+  for (let round = 0; round < count; round++) samples.push(await takeSample(side, [side.measured], 10))
+  return samples
+}
+
+describe('summarizeRow', () => {
+  it('puts the subject over the reference and checks the gates', async () => {
+    const subject = fakeSide(fakeProcess('ours', 0.6), { operations: 100, micros: 64 })
+    const reference = fakeSide(fakeProcess('theirs', 0.4), { operations: 200, micros: 32 })
+    const result = summarizeRow(
+      row,
+      summarizeSide(subject, await rounds(subject, 3)),
+      summarizeSide(reference, await rounds(reference, 3)),
+    )
+    expect(result.ratios.cpu.median).toBeCloseTo(3)
+    expect(result.ratios.rate.median).toBeCloseTo(0.5)
+    expect(result.ratios.p99.median).toBeCloseTo(2)
+    expect(result.gates.map(({ measure, passed }) => [measure, passed])).toEqual([
+      ['cpu', false],
+      ['rate', false],
+      ['errors', true],
+    ])
+    expect(result.subject).toMatchObject({ name: 'side of ours', measured: 'ours', operations: 300, ratePerSecond: 50 })
+    expect(result.subject.cpuSecondsPerOperationByProcess['ours']).toBeCloseTo(0.006)
+  })
+
+  it('fails the gate on errors of either side, which are summed by their kind', async () => {
+    const subject = fakeSide(fakeProcess('ours', 0.1), { operations: 10 })
+    const reference = fakeSide(fakeProcess('theirs', 0.1), { operations: 10, errors: { 'status 500': 2 } })
+    const theirs = summarizeSide(reference, await rounds(reference, 2))
+    const result = summarizeRow(row, summarizeSide(subject, await rounds(subject, 2)), theirs)
+    expect(theirs.errors).toEqual({ 'status 500': 4 })
+    expect(result.errors).toBe(4)
+    expect(result.gates.find(({ measure }) => measure === 'errors')?.passed).toBe(false)
+  })
+})

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import { existsSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import type { BenchProcess } from './bench-process.ts'
+import type { Row, Side } from './row.ts'
+import { runRow } from './run-row.ts'
+
+const idle: BenchProcess = { name: 'idle', cpuSeconds: async () => 0, stop: async () => {} }
+
+function recordingRow(order: string[], onStart: (directory: string) => void = () => {}): Row {
+  const side = (name: string): Side => ({
+    name,
+    measured: idle,
+    run: async (durationMs) => {
+      order.push(`${name} ${durationMs}`)
+      return { operations: order.length, seconds: 1, errors: {}, latencyCounts: [1] }
+    },
+  })
+  return {
+    name: 'recorded',
+    title: 'a recorded row',
+    cpuPer: 10_000,
+    gates: [],
+    start: async (bench) => {
+      onStart(bench.directory)
+      return { subject: side('a'), reference: side('b') }
+    },
+  }
+}
+
+describe('runRow', () => {
+  it('warms both sides up and then lets them take turns', async () => {
+    const order: string[] = []
+    const result = await runRow(recordingRow(order), { rounds: 3, seconds: 0.5, onStep: () => {} })
+    expect(order).toEqual(['a 500', 'b 500', 'a 500', 'b 500', 'a 500', 'b 500', 'a 500', 'b 500'])
+    expect(result.subject.rounds.map(({ load }) => load.operations)).toEqual([3, 5, 7])
+    expect(result.reference.rounds.map(({ load }) => load.operations)).toEqual([4, 6, 8])
+  })
+
+  it('removes its folder, also after a row that cannot start', async () => {
+    const folders: string[] = []
+    const order: string[] = []
+    await runRow(
+      recordingRow(order, (folder) => folders.push(folder)),
+      { rounds: 1, seconds: 0.1, onStep: () => {} },
+    )
+    const failing = recordingRow(order, (folder) => {
+      folders.push(folder)
+      throw new Error('cannot start')
+    })
+    await expect(runRow(failing, { rounds: 1, seconds: 0.1, onStep: () => {} })).rejects.toThrow('cannot start')
+    expect(folders).toHaveLength(2)
+    expect(folders.map((folder) => existsSync(folder))).toEqual([false, false])
+  })
+})

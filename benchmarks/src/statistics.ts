@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** What a series of equal rounds says: the middle one, and how far apart the outermost lie. */
+export interface Spread {
+  readonly median: number
+  readonly lowest: number
+  readonly highest: number
+}
+
+/** The middle value, or the mean of the two in the middle; NaN of nothing. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length / 2
+  const upper = sorted[Math.floor(middle)] ?? Number.NaN
+  if (!Number.isInteger(middle)) return upper
+  return (upper + (sorted[middle - 1] ?? Number.NaN)) / 2
+}
+
+export function spread(values: readonly number[]): Spread {
+  if (values.length === 0) return { median: Number.NaN, lowest: Number.NaN, highest: Number.NaN }
+  return { median: median(values), lowest: Math.min(...values), highest: Math.max(...values) }
+}
+
+/** Each numerator over the denominator of the same round, so that a change of the machine during the run hits both. */
+export function ratios(numerators: readonly number[], denominators: readonly number[]): number[] {
+  if (numerators.length !== denominators.length) throw new RangeError('both sides need the same number of rounds')
+  return numerators.map((value, round) => value / (denominators[round] ?? Number.NaN))
+}
