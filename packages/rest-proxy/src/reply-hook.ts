@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import { checkFunction, show } from './option-check.ts'
+import { ProxyError } from './proxy-error.ts'
+import { type Reply, ReplyHeaders } from './reply.ts'
+
+/** A reply while hooks run on it. Everything may be changed; nothing of it is shared with another request. */
+export interface HookReply {
+  status: number
+  body: Uint8Array
+  /** nats-proxy's DoUpgrade; counts on WebSocket handshakes only. */
+  upgrade: boolean
+  readonly headers: ReplyHeaders
+}
+
+/** The request a hook's reply belongs to. */
+export interface HookRequest {
+  readonly method: string
+  /** The percent-decoded path below the mount point, without query. */
+  readonly path: string
+  readonly query: string
+  /** The template of the route. */
+  readonly route: string
+  readonly requestId: string
+  /** The first value of a request header; the name is without case. */
+  header(name: string): string | undefined
+}
+
+/** Runs after the reply and before it is written. A throw or rejection answers 500. */
+export type ReplyHook = (reply: HookReply, request: HookRequest) => void | Promise<void>
+
+interface Entry {
+  readonly pattern: RegExp
+  readonly hook: ReplyHook
+}
+
+/** The hooks of a proxy in the order of their registration. */
+export class ReplyHooks {
+  readonly #entries: Entry[] = []
+
+  /** Throws TypeError for a pattern that does not compile or could take exponential time. */
+  add(pattern: RegExp | string, hook: ReplyHook): void {
+    if (checkFunction('addHook: hook', hook) === undefined) throw new TypeError('addHook: hook must be a function')
+    this.#entries.push({ pattern: compilePattern(pattern), hook })
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.length === 0
+  }
+
+  /** The hooks whose pattern is found in the decoded path. */
+  matching(path: string): ReplyHook[] {
+    return this.#entries.filter(({ pattern }) => pattern.test(path)).map(({ hook }) => hook)
+  }
+}
+
+/** Runs hooks one after the other and returns what they made of the reply. */
+export async function runHooks(hooks: readonly ReplyHook[], reply: Reply, request: HookRequest): Promise<Reply> {
+  const { status, body, upgrade } = reply
+  const view: HookReply = { status, body, upgrade, headers: new ReplyHeaders(reply.headers) }
+  try {
+    for (const hook of hooks) await hook(view, request)
+  } catch (error) {
+    throw new ProxyError('internal', { detail: 'A reply hook failed.', cause: error })
+  }
+  return { status: view.status, body: view.body, upgrade: view.upgrade, headers: view.headers.toFlat() }
+}
+
+function compilePattern(pattern: RegExp | string): RegExp {
+  const source = typeof pattern === 'string' ? pattern : pattern.source
+  if (typeof source !== 'string')
+    throw new TypeError(`addHook: pattern must be a RegExp or a string, not ${show(pattern)}`)
+  if (hasNestedQuantifier(source)) {
+    throw new TypeError(
+      `addHook: pattern ${show(source)} repeats a group that repeats inside, which can take exponential time`,
+    )
+  }
+  // A global or sticky pattern keeps a position between calls.
+  const flags = typeof pattern === 'string' ? '' : pattern.flags.replaceAll(/[gy]/g, '')
+  try {
+    return new RegExp(source, flags)
+  } catch (error) {
+    throw new TypeError(`addHook: pattern ${show(source)} is no regular expression`, { cause: error })
+  }
+}
+
+/** Finds an unbounded quantifier on a group that holds one: `(a+)+`, `(?:b*c)*`, `(x{2,})+`. */
+export function hasNestedQuantifier(source: string): boolean {
+  const groups: boolean[] = [false]
+  for (let at = 0; at < source.length; at++) {
+    const char = source[at]
+    if (char === '\\') at++
+    else if (char === '[') at = classEnd(source, at)
+    else if (char === '(') groups.push(false)
+    else if (char === ')') {
+      const inner = groups.pop() ?? false
+      const repeated = isUnbounded(source, at + 1)
+      if (inner && repeated) return true
+      if (inner || repeated) groups[groups.length - 1] = true
+    } else if (isUnbounded(source, at)) groups[groups.length - 1] = true
+  }
+  return false
+}
+
+function isUnbounded(source: string, at: number): boolean {
+  const char = source[at]
+  return char === '*' || char === '+' || (char === '{' && /^\{\d+,\}/.test(source.slice(at, at + 16)))
+}
+
+function classEnd(source: string, from: number): number {
+  for (let at = from + 1; at < source.length; at++) {
+    if (source[at] === '\\') at++
+    else if (source[at] === ']') return at
+  }
+  return source.length
+}
