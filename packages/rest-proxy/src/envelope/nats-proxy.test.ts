@@ -139,7 +139,7 @@ describe('decoding what others write', () => {
 
   it('lets the last of equal map entries win', () => {
     const headers = '1208 0a0141 1203 0a0131 1208 0a0142 1203 0a0132 1208 0a0141 1203 0a0133'
-    expect(decodeResponse(fromHex(headers)).headers).toEqual(['A', '3', 'B', '2'])
+    expect(decodeResponse(fromHex(headers)).headers).toEqual(['B', '2', 'A', '3'])
   })
 
   it('lets an entry with an empty list take an earlier one away', () => {
@@ -321,6 +321,7 @@ function mapEntries(flat: readonly string[]): Fields[] {
 function flatEntries(entries: unknown): string[] {
   const last = new Map<string, string[]>()
   for (const { key = '', value } of (entries ?? []) as { key?: string; value?: { arr?: string[] } }[]) {
+    last.delete(key)
     last.set(key, value?.arr ?? [])
   }
   return Array.from(last).flatMap(([name, values]) => values.flatMap((value) => [name, value]))

@@ -144,7 +144,10 @@ export function readRepeatedNames(reader: ProtobufReader, tag: number): string[]
       continue
     }
     const entry: string[] = []
-    entries.set(readEntry(reader, entry), entry)
+    const name = readEntry(reader, entry)
+    // The last entry counts, and stands where it stood.
+    entries.delete(name)
+    entries.set(name, entry)
   }
   return Array.from(entries.values()).flat()
 }

@@ -48,9 +48,9 @@ class HeadersRequestView implements IncomingRequest {
   constructor(body: Uint8Array, block: HeaderBlock | undefined) {
     this.body = body
     this.#block = block
-    const query = this.#own('Query')
+    const query = this.#own('Query') ?? ''
     const path = this.#own('Path') ?? ''
-    this.url = query === undefined || query === '' ? path : `${path}?${query}`
+    this.url = textToBytes(query === '' ? path : `${path}?${query}`)
   }
 
   get method(): string {
