@@ -64,7 +64,10 @@ export class ConnectionBus implements Bus {
       roundTrip: () => this.#link?.nats.flush() ?? Promise.reject(new TypeError('no connection')),
       writable: () => this.#listeners.tell({ type: 'writable' }),
     })
-    this.#info = new LiveInfo(() => this.#listeners.tell({ type: 'info' }))
+    this.#info = new LiveInfo(() => {
+      // While connecting, what is new is told by `connected`.
+      if (this.#state === 'connected') this.#listeners.tell({ type: 'info' })
+    })
     this.#listeners = new StatusListeners((anybody) => this.#info.watch(anybody))
   }
 

@@ -13,7 +13,7 @@ export const maxSlots: number = 2 ** 18
 const GENERATIONS = 2 ** 24
 
 /** Characters of a token: three for the slot, four for its generation. */
-export const tokenLength = 7
+const TOKEN_LENGTH = 7
 
 const pairs: readonly string[] = Array.from({ length: 4096 }, (_, i) => `${ALPHABET[i >> 6]}${ALPHABET[i & 63]}`)
 const digits = new Uint8Array(256).fill(INVALID)
@@ -95,7 +95,7 @@ export class SlotTable {
 
   /** The slot a reply subject belongs to, -1 if that request no longer waits or never was. */
   find(subject: Uint8Array): number {
-    const at = subject.length - tokenLength
+    const at = subject.length - TOKEN_LENGTH
     if (at !== this.#stem.length) return -1
     const a = digitAt(subject, at)
     const b = digitAt(subject, at + 1)
