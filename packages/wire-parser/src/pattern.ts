@@ -32,47 +32,53 @@ export function matches(pattern: Pattern, subject: Subject): boolean {
 
 /** Whether every subject that `inner` matches is matched by `outer` too. */
 export function isSubset(inner: Pattern, outer: Pattern): boolean {
-  if (inner === outer) return true
   const innerLength = inner.length
   const outerLength = outer.length
   let i = 0
   let o = 0
-  // Both stand at the start of a token; a position beyond the length means that no token is left.
-  while (o < outerLength && i < innerLength) {
+  // Once round per token: both places are at the start of one.
+  for (;;) {
     const code = outer.charCodeAt(o)
     if (code === greater && o + 1 === outerLength) return true
     if (code === star && endsToken(outer, o + 1)) {
-      if (inner.charCodeAt(i) === greater && i + 1 === innerLength) return false
-      i = nextToken(inner, i)
-      o += 2
-      continue
+      if (isRest(inner, i)) return false
+      i = tokenEnd(inner, i)
+      o++
+    } else {
+      while (i < innerLength && o < outerLength && inner.charCodeAt(i) !== dot) {
+        if (inner.charCodeAt(i) !== outer.charCodeAt(o)) return false
+        i++
+        o++
+      }
     }
-    const length = equalToken(inner, i, outer, o)
-    if (length < 0) return false
-    i += length + 1
-    o += length + 1
+    if (i === innerLength || o === outerLength) return i === innerLength && o === outerLength
+    if (outer.charCodeAt(o) !== dot) return false
+    i++
+    o++
   }
-  return i > innerLength && o > outerLength
 }
 
 /** Whether some subject is matched by both patterns. */
 export function overlaps(a: Pattern, b: Pattern): boolean {
-  if (a === b) return true
   let i = 0
   let j = 0
-  while (i < a.length && j < b.length) {
+  for (;;) {
     if (isRest(a, i) || isRest(b, j)) return true
     if (isStar(a, i) || isStar(b, j)) {
-      i = nextToken(a, i)
-      j = nextToken(b, j)
-      continue
+      i = tokenEnd(a, i)
+      j = tokenEnd(b, j)
+    } else {
+      while (i < a.length && j < b.length && a.charCodeAt(i) !== dot) {
+        if (a.charCodeAt(i) !== b.charCodeAt(j)) return false
+        i++
+        j++
+      }
     }
-    const length = equalToken(a, i, b, j)
-    if (length < 0) return false
-    i += length + 1
-    j += length + 1
+    if (i === a.length || j === b.length) return i === a.length && j === b.length
+    if (b.charCodeAt(j) !== dot) return false
+    i++
+    j++
   }
-  return i > a.length && j > b.length
 }
 
 function isRest(text: string, at: number): boolean {
@@ -83,20 +89,8 @@ function isStar(text: string, at: number): boolean {
   return text.charCodeAt(at) === star && endsToken(text, at + 1)
 }
 
-function nextToken(text: string, from: number): number {
+function tokenEnd(text: string, from: number): number {
   let at = from
   while (at < text.length && text.charCodeAt(at) !== dot) at++
-  return at + 1
-}
-
-/** The length of the token that stands at both places, or -1 if they differ. */
-function equalToken(a: string, i: number, b: string, j: number): number {
-  let length = 0
-  for (;;) {
-    const ended = endsToken(a, i + length)
-    if (ended !== endsToken(b, j + length)) return -1
-    if (ended) return length
-    if (a.charCodeAt(i + length) !== b.charCodeAt(j + length)) return -1
-    length++
-  }
+  return at
 }

@@ -30,11 +30,11 @@ export class PermissionSection {
 
   /** Whether everything the resource matches is allowed. */
   allowsWhole(resource: string, queue: string | undefined): boolean {
-    if (queue !== undefined) return this.#asked(resource, queue) === 'all'
+    if (queue !== undefined) return this.#decide(resource, queue)
     if (resource === this.#lastResource) return this.#lastVerdict
     let verdict = this.#verdicts?.get(resource)
     if (verdict === undefined) {
-      verdict = this.#asked(resource, undefined) === 'all'
+      verdict = this.#decide(resource, undefined)
       this.#verdicts?.set(resource, verdict)
     }
     this.#lastResource = resource
@@ -59,24 +59,30 @@ export class PermissionSection {
     return group === null ? 'none' : this.#coverage(pattern, group)
   }
 
-  #asked(resource: string, queue: string | undefined): Coverage {
+  #decide(resource: string, queue: string | undefined): boolean {
     const pattern = parsePattern(resource, unlimited)
-    return pattern === undefined ? 'none' : this.coverage(pattern, queue)
+    const group = groupOf(queue)
+    if (pattern === undefined || group === null) return false
+    return !concerns(this.#deny.touching(pattern, group)) && this.#isWholeAllowed(pattern, group)
   }
 
   #coverage(pattern: Pattern, group: Subject | undefined): Coverage {
-    if (isDenied(this.#deny.covering(pattern, group))) return 'none'
+    if (concerns(this.#deny.covering(pattern, group))) return 'none'
     const allowed = this.#allowedPart(pattern, group)
-    return allowed === 'all' && isDenied(this.#deny.touching(pattern, group)) ? 'some' : allowed
+    return allowed === 'all' && concerns(this.#deny.touching(pattern, group)) ? 'some' : allowed
   }
 
   #allowedPart(pattern: Pattern, group: Subject | undefined): Coverage {
-    if (this.#allow === undefined) return 'all'
+    if (this.#allow === undefined || this.#isWholeAllowed(pattern, group)) return 'all'
+    return concerns(this.#allow.touching(pattern, group)) ? 'some' : 'none'
+  }
+
+  #isWholeAllowed(pattern: Pattern, group: Subject | undefined): boolean {
+    if (this.#allow === undefined) return true
     const covering = this.#allow.covering(pattern, group)
-    if ((covering & hit.queue) !== 0) return 'all'
-    const touching = this.#allow.touching(pattern, group)
-    if ((covering & hit.plain) !== 0 && (touching & hit.otherQueue) === 0) return 'all'
-    return (touching & (hit.plain | hit.queue)) === 0 ? 'none' : 'some'
+    if ((covering & hit.queue) !== 0) return true
+    if ((covering & hit.plain) === 0) return false
+    return group === undefined || (this.#allow.touching(pattern, group) & hit.otherQueue) === 0
   }
 
   #isCovered(pattern: Pattern, group: Subject | undefined): boolean {
@@ -87,7 +93,7 @@ export class PermissionSection {
   }
 }
 
-function isDenied(hits: Hits): boolean {
+function concerns(hits: Hits): boolean {
   return (hits & (hit.plain | hit.queue)) !== 0
 }
 

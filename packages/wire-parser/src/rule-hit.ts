@@ -28,3 +28,8 @@ export function hitOf(ruleQueue: Pattern | undefined, queue: Subject | undefined
   if (queue === undefined) return 0
   return isSubset(queue, ruleQueue) ? hit.queue : hit.otherQueue
 }
+
+/** Whether nothing that could still be found changes the answer. */
+export function isSettled(hits: Hits, queue: Subject | undefined): boolean {
+  return queue === undefined ? hits === hit.plain : hits === (hit.plain | hit.queue | hit.otherQueue)
+}

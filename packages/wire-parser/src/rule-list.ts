@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isSubset, overlaps, type Pattern } from './pattern.ts'
 import type { PermissionRule } from './permission-rule.ts'
-import { hitOf, type Hits, type RuleSet } from './rule-hit.ts'
+import { hitOf, type Hits, isSettled, type RuleSet } from './rule-hit.ts'
 import type { Subject } from './subject.ts'
 
 /** Compares with one rule after the other: for few of them faster than a tree, and without its memory. */
@@ -14,13 +14,19 @@ export class RuleList implements RuleSet {
 
   covering(pattern: Pattern, queue: Subject | undefined): Hits {
     let hits = 0
-    for (const rule of this.#rules) if (isSubset(pattern, rule.pattern)) hits |= hitOf(rule.queue, queue)
+    for (const rule of this.#rules) {
+      if (isSubset(pattern, rule.pattern)) hits |= hitOf(rule.queue, queue)
+      if (isSettled(hits, queue)) break
+    }
     return hits
   }
 
   touching(pattern: Pattern, queue: Subject | undefined): Hits {
     let hits = 0
-    for (const rule of this.#rules) if (overlaps(pattern, rule.pattern)) hits |= hitOf(rule.queue, queue)
+    for (const rule of this.#rules) {
+      if (overlaps(pattern, rule.pattern)) hits |= hitOf(rule.queue, queue)
+      if (isSettled(hits, queue)) break
+    }
     return hits
   }
 }

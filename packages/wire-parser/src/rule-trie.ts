@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Pattern } from './pattern.ts'
 import type { PermissionRule } from './permission-rule.ts'
-import { hit, hitOf, type Hits, type RuleSet } from './rule-hit.ts'
+import { hitOf, type Hits, isSettled, type RuleSet } from './rule-hit.ts'
 import type { Subject } from './subject.ts'
 
 interface Node {
@@ -80,11 +80,6 @@ function anyBelow(at: Node, queue: Subject | undefined): Hits {
     hits |= anyBelow(next, queue)
   }
   return hits
-}
-
-/** Whether nothing that could still be found changes the answer. */
-function isSettled(hits: Hits, queue: Subject | undefined): boolean {
-  return queue === undefined ? hits === hit.plain : hits === (hit.plain | hit.queue | hit.otherQueue)
 }
 
 function hitsOf(queues: readonly (Pattern | undefined)[], queue: Subject | undefined): Hits {
