@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+import { loadConfig } from '../config.ts'
+import type { Assignment } from '../config/assignment.ts'
+import { curlLines } from '../demo/lines.ts'
+import type { EdgeServer } from '../edge-server.ts'
+import { withoutPassword } from '../nats.ts'
+import { edgeVersion } from '../version.ts'
+import type { ExitCode } from './exit-code.ts'
+import { runUntilEnd } from './lifetime.ts'
+import { assignmentsOf, parseFlags, portOf } from './options.ts'
+import type { ParsedFlags } from './options.ts'
+import { configFlags } from './serve.ts'
+import { startServer } from './start-server.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Runs a broker, the edge and, with `--demo`, services behind it; prints what to try. */
+export async function devCommand(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const own = { demo: { type: 'boolean' }, port: { type: 'string' }, nats: { type: 'string' } } as const
+  const flags = parseFlags(args, { ...configFlags, ...own })
+  const loaded = loadConfig({
+    base: { embedded: { enabled: true }, log: { format: 'pretty' } },
+    assignments: [...devAssignments(flags), ...assignmentsOf(flags)],
+    lenient: flags.has('lenient'),
+    ...(flags.has('config') ? { files: flags.list('config') } : {}),
+  })
+  const startedAt = performance.now()
+  terminal.out(`nats-edge ${edgeVersion} on Node ${process.version}`)
+  const onStep = (text: string): void => terminal.out(`broker   ${text}`)
+  const started = await startServer(loaded, { insecure: false, adminMayMove: true, onStep })
+  const { server } = started
+  terminal.out(`edge     listens on ${server.url}`)
+  terminal.out(`admin    listens on ${server.adminUrl}${movedNote(server, loaded.config.listen.admin.address)}`)
+  const demo = flags.has('demo')
+  whenReady(server, demo).then(
+    () => printTour(server, demo, startedAt, terminal),
+    // Told by `failed` as well, which ends the process.
+    () => {},
+  )
+  return runUntilEnd(started)
+}
+
+function devAssignments(flags: ParsedFlags): readonly Assignment[] {
+  const assignments: Assignment[] = []
+  const port = flags.text('port')
+  if (port !== undefined) {
+    assignments.push({ flag: '--port', text: `listen.public.address=127.0.0.1:${portOf('--port', port)}` })
+  }
+  const nats = flags.text('nats')
+  if (nats !== undefined) {
+    assignments.push(
+      { flag: '--nats', text: `nats.servers=${nats}` },
+      { flag: '--nats', text: 'embedded.enabled=false' },
+    )
+  }
+  return assignments
+}
+
+async function whenReady(server: EdgeServer, demo: boolean): Promise<void> {
+  await server.ready()
+  if (!demo) return
+  const { demoService } = await import('../demo/services.ts')
+  await demoService(server.bus).ready()
+}
+
+function printTour(server: EdgeServer, demo: boolean, startedAt: number, terminal: Terminal): void {
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+  const where = server.natsUrl === undefined ? '' : ` at ${withoutPassword(server.natsUrl)}`
+  terminal.out(`nats     connected to nats-server ${server.bus.info?.serverVersion ?? ''}${where}`)
+  terminal.out(`ready after ${seconds} s. Try:\n`)
+  for (const line of curlLines(server, demo)) terminal.out(`  ${line}`)
+  terminal.out('\nCtrl-C stops everything.')
+}
+
+function movedNote(server: EdgeServer, wanted: string): string {
+  return server.adminUrl === `http://${wanted}` ? '' : ` (${wanted} is taken)`
+}

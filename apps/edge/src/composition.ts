@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Hono } from 'hono'
+import type { Context, Next } from 'hono'
+import { mountHealth } from './admin.ts'
+import type { Mount } from './capability.ts'
+import { edgeContext, exchangeOf } from './context.ts'
+import type { EdgeEnv } from './context.ts'
+import type { Health } from './health.ts'
+import { indexPage } from './index-page.ts'
+import { problemResponse } from './problem.ts'
+import { requestIdOf } from './request-id.ts'
+
+export interface CompositionOptions {
+  readonly mounts: readonly Mount[]
+  /** A page at `GET /`. */
+  readonly index: boolean
+  /** /livez and /readyz here too. */
+  readonly health: Health | undefined
+}
+
+/** Puts the surfaces behind one router: the longest path wins, and what is below a surface's path is its own. */
+export function composeApp(options: CompositionOptions): Hono<EdgeEnv> {
+  const mounts = options.mounts.toSorted((a, b) => b.path.length - a.path.length)
+  checkPaths(mounts)
+  const app = new Hono<EdgeEnv>()
+  app.use('*', edgeContext(mounts))
+  if (options.health !== undefined) mountHealth(app, options.health, () => false)
+  if (options.index) app.get('/', unlessUpgrade(indexPage(mounts)))
+  for (const mount of mounts) {
+    app.route(mount.path, mount.capability.routes)
+    // What a surface does not know below its path is not for the next one.
+    if (mount.path !== '/') app.all(`${mount.path}/*`, notFound)
+  }
+  app.notFound(notFound)
+  app.onError((error, c) => {
+    const exchange = exchangeOf(c.env)
+    exchange?.fail(error)
+    return problemResponse({ code: 'internal' }, idOf(c))
+  })
+  return app
+}
+
+function checkPaths(mounts: readonly Mount[]): void {
+  const seen = new Set<string>()
+  for (const { path, surface } of mounts) {
+    if (path !== '/' && !/^\/[^?#*:]*[^/?#*:]$/.test(path))
+      throw new TypeError(`path of ${surface}: "${path}" cannot be mounted`)
+    if (seen.has(path)) throw new TypeError(`path of ${surface}: "${path}" belongs to another surface`)
+    seen.add(path)
+  }
+}
+
+function unlessUpgrade(page: (c: Context) => Response): (c: Context, next: Next) => Response | Promise<void> {
+  return (c, next) => (c.req.header('upgrade') === undefined ? page(c) : next())
+}
+
+function notFound(c: Context): Response {
+  return problemResponse({ code: 'not_found', detail: 'Nothing is mounted here.' }, idOf(c))
+}
+
+function idOf(c: Context): string {
+  return exchangeOf(c.env)?.requestId ?? requestIdOf(c.req.header('x-request-id'))
+}

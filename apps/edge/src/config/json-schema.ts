@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import { z } from 'zod'
+import { configSchema } from './schema.ts'
+import type { ConfigPath } from './tree.ts'
+
+/** The part of JSON Schema that the configuration's own schema uses. */
+export interface JsonSchema {
+  readonly $schema?: string
+  readonly title?: string
+  readonly description?: string
+  readonly type?: string | readonly string[]
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly items?: JsonSchema
+  readonly additionalProperties?: boolean | JsonSchema
+  readonly anyOf?: readonly JsonSchema[]
+  readonly oneOf?: readonly JsonSchema[]
+  readonly enum?: readonly unknown[]
+  readonly const?: unknown
+  readonly default?: unknown
+  readonly writeOnly?: boolean
+}
+
+let schema: JsonSchema | undefined
+
+/** The JSON Schema (2020-12) of a configuration file, made from the one definition in `schema.ts`. */
+export function configJsonSchema(): JsonSchema {
+  schema ??= { title: 'nats-edge configuration', ...toJsonSchema() }
+  return schema
+}
+
+function toJsonSchema(): JsonSchema {
+  // The JSON form of a plain schema is plain data of exactly this shape.
+  return JSON.parse(JSON.stringify(z.toJSONSchema(configSchema, { io: 'input' }))) as JsonSchema
+}
+
+/** Finds every schema that may describe the value at `path`; several where a union stands. */
+export function schemasAt(path: ConfigPath): readonly JsonSchema[] {
+  let found: readonly JsonSchema[] = alternatives(configJsonSchema())
+  for (const step of path) found = found.flatMap((each) => childSchemas(each, step))
+  return found
+}
+
+/** The names a map at `path` may have. */
+export function keysAt(path: ConfigPath): readonly string[] {
+  return schemasAt(path).flatMap((each) => Object.keys(each.properties ?? {}))
+}
+
+/** Tells whether the value at `path`, or something around it, is a secret. */
+export function isSecret(path: ConfigPath): boolean {
+  return path.some((_, index) => schemasAt(path.slice(0, index + 1)).some((each) => each.writeOnly === true))
+}
+
+/** The JSON types a value at `path` may have. */
+export function typesAt(path: ConfigPath): ReadonlySet<string> {
+  const types = new Set<string>()
+  for (const each of schemasAt(path)) for (const type of typesOf(each)) types.add(type)
+  return types
+}
+
+function typesOf(each: JsonSchema): readonly string[] {
+  if (typeof each.type === 'string') return [each.type]
+  if (each.type !== undefined) return each.type
+  return (each.enum ?? (each.const === undefined ? [] : [each.const])).map((value) => typeof value)
+}
+
+function childSchemas(parent: JsonSchema, step: string | number): readonly JsonSchema[] {
+  if (typeof step === 'number') return parent.items === undefined ? [] : alternatives(parent.items)
+  const property = Object.hasOwn(parent.properties ?? {}, step) ? parent.properties?.[step] : undefined
+  if (property !== undefined) return alternatives(property)
+  return typeof parent.additionalProperties === 'object' ? alternatives(parent.additionalProperties) : []
+}
+
+function alternatives(each: JsonSchema): readonly JsonSchema[] {
+  const inner = (each.anyOf ?? each.oneOf)?.flatMap(alternatives)
+  if (inner === undefined) return [each]
+  return each.writeOnly === true ? inner.map((one) => ({ ...one, writeOnly: true })) : inner
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Context } from 'hono'
+import type { Mount } from './capability.ts'
+import { edgeVersion } from './version.ts'
+
+const style =
+  'body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem}code{font-size:.95em}'
+const headers = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  Vary: 'Accept',
+}
+
+/** Answers `GET /` with what is mounted: a small page, or JSON for whoever asks for it. */
+export function indexPage(mounts: readonly Mount[]): (c: Context) => Response {
+  const list = mounts.map(({ surface, path, description }) => ({ surface, path, description: description ?? '' }))
+  const json = `${JSON.stringify({ name: 'nats-edge', version: edgeVersion, mounted: list }, undefined, 2)}\n`
+  const html = page(list)
+  return (c) => {
+    c.set('routeLabel', '/')
+    const wantsHtml = (c.req.header('accept') ?? '').includes('text/html')
+    const type = wantsHtml ? 'text/html; charset=utf-8' : 'application/json'
+    return new Response(wantsHtml ? html : json, { headers: { ...headers, 'Content-Type': type } })
+  }
+}
+
+function page(mounted: readonly { surface: string; path: string; description: string }[]): string {
+  const items = mounted.map(
+    ({ surface, path, description }) =>
+      `<li><a href="${escapeHtml(path)}"><code>${escapeHtml(path)}</code></a> ${escapeHtml(surface)}: ${escapeHtml(description)}</li>`,
+  )
+  return [
+    '<!doctype html>',
+    '<html lang="en"><head><meta charset="utf-8"><title>nats-edge</title>',
+    '<meta name="viewport" content="width=device-width, initial-scale=1">',
+    `<style>${style}</style></head><body>`,
+    `<h1>nats-edge ${escapeHtml(edgeVersion)}</h1>`,
+    '<p>What is mounted here:</p>',
+    `<ul>${items.join('')}</ul>`,
+    '<p><a href="https://github.com/nats-edge/nats-edge#readme">Documentation</a></p>',
+    '</body></html>\n',
+  ].join('\n')
+}
+
+function escapeHtml(text: string): string {
+  const entities: Readonly<Record<string, string>> = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&#39;',
+  }
+  return text.replaceAll(/[&<>"']/g, (character) => entities[character] ?? character)
+}

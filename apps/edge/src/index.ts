@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+export type { Capability, CloseOptions, ConnectionInfo, Mount, ReloadReport } from './capability.ts'
+export type { ClientAddress } from './client-address.ts'
+export type { EdgeConfig, EdgeConfigInput } from './config.ts'
+export { ConfigError } from './config/diagnostic.ts'
+export type { Diagnostic, DiagnosticCode, DiagnosticRecord } from './config/diagnostic.ts'
+export { edge } from './edge.ts'
+export type { Edge, EdgeOptions } from './edge.ts'
+export type { RawHost } from './exchange.ts'
+export { ListenError } from './listener/listen-on.ts'
+export type { SurfaceContext } from './surface/rest.ts'
