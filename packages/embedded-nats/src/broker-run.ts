@@ -2,6 +2,7 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { DataFolder } from './data-folder.ts'
 import { LogTail } from './log-tail.ts'
 import { NatsServerError } from './nats-server-error.ts'
 import { readServerInfo } from './server-info.ts'
@@ -19,7 +20,7 @@ export interface BrokerPlan {
   /** 0 lets the system choose. */
   readonly port: number
   readonly jetstream: boolean
-  readonly dataDir: string
+  readonly data: DataFolder
   /** A private folder for the configuration and the ports file. */
   readonly scratchDir: string
   /** Undefined: no WebSocket listener; 0 lets the system choose. */
@@ -27,8 +28,6 @@ export interface BrokerPlan {
   readonly config: string
   readonly startTimeoutMs: number
   readonly onLog: ((line: string) => void) | undefined
-  /** Runs as soon as the process exists, before it is ready. */
-  readonly onSpawn: (pid: number) => Promise<void>
 }
 
 /** A broker that answers on its port. */
@@ -40,11 +39,15 @@ export interface BrokerRun {
   readonly exited: Promise<ProcessExit>
   readonly log: () => readonly string[]
   kill(signal: NodeJS.Signals): boolean
+  end(signal: 'SIGTERM' | 'SIGCONT' | 'SIGKILL'): boolean
 }
 
 /** Starts a broker and resolves once its INFO line was read; whatever goes wrong, no process is left behind. */
-export async function runBroker(plan: BrokerPlan, signal: AbortSignal): Promise<BrokerRun> {
-  signal.throwIfAborted()
+export function runBroker(plan: BrokerPlan, signal: AbortSignal): Promise<BrokerRun> {
+  return plan.data.claim(signal, () => start(plan, signal))
+}
+
+async function start(plan: BrokerPlan, signal: AbortSignal): Promise<BrokerRun> {
   await removePortsFiles(plan.scratchDir)
   const configFile = await writeConfig(plan)
   const tail = new LogTail(plan.onLog)
@@ -55,12 +58,20 @@ export async function runBroker(plan: BrokerPlan, signal: AbortSignal): Promise<
     onOutput: (stream) => tail.read(stream),
   })
   try {
-    await plan.onSpawn(broker.pid)
+    await plan.data.record(broker.pid)
     const ready = await untilReady(plan, broker, tail, signal)
-    return { pid: broker.pid, ...ready, exited: broker.exited, log: () => tail.lines, kill: broker.kill }
+    return {
+      pid: broker.pid,
+      ...ready,
+      exited: broker.exited,
+      log: () => tail.lines,
+      kill: broker.kill,
+      end: broker.end,
+    }
   } catch (error) {
-    broker.kill('SIGKILL')
+    broker.end('SIGKILL')
     await broker.exited
+    await plan.data.release(broker.pid)
     throw error
   }
 }
@@ -119,7 +130,7 @@ function withLog(message: string, log: readonly string[]): string {
 // Flags win over the configuration file, so whatever the caller's text says the broker stays on loopback and in its folder.
 function brokerArguments(plan: BrokerPlan, configFile: string | undefined): string[] {
   const args = ['-a', loopback, '-p', String(plan.port === 0 ? -1 : plan.port), '--ports_file_dir', plan.scratchDir]
-  if (plan.jetstream) args.push('-js', '-sd', plan.dataDir)
+  if (plan.jetstream) args.push('-js', '-sd', plan.data.path)
   if (configFile !== undefined) args.push('-c', configFile)
   return args
 }

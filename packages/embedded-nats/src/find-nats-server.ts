@@ -18,6 +18,15 @@ export function findNatsServer(options: FindOptions = {}): Promise<NatsServerBin
 export async function findOn(machine: Machine, options: FindOptions): Promise<NatsServerBinary> {
   const search = new Search(options, machine, { version: oldestVersion, cacheDir: cacheFolder(machine) })
   search.signal.throwIfAborted()
+  try {
+    return await lookEverywhere(search, options.install ?? 'auto')
+  } catch (error) {
+    search.signal.throwIfAborted()
+    throw error
+  }
+}
+
+async function lookEverywhere(search: Search, mode: 'auto' | 'never'): Promise<NatsServerBinary> {
   const named = await namedServer(search)
   if (named) return named
   const onPath = await serverOnPath(search)
@@ -25,7 +34,7 @@ export async function findOn(machine: Machine, options: FindOptions): Promise<Na
   const cached = await cachedServer(search)
   if (cached && search.isPreferred(cached.version)) return found(search, cached)
   const spare = onPath ?? cached
-  const installed = await install(search, options.install ?? 'auto', spare !== undefined)
+  const installed = await install(search, mode, spare !== undefined)
   if (installed) return found(search, installed)
   if (spare === undefined) throw new NatsServerNotFound(search.version, search.results)
   return found(search, spare)

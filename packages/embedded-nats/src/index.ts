@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 export { findNatsServer } from './find-nats-server.ts'
 export { startNatsServer } from './nats-server.ts'
-export type { NatsServer, RestartEvent, StartOptions } from './nats-server.ts'
+export type { StartOptions } from './nats-server.ts'
 export { NatsServerError, NatsServerNotFound } from './nats-server-error.ts'
 export type { NatsServerErrorCode } from './nats-server-error.ts'
 export { natsServerFloor } from './release-pins.ts'
 export type { FindOptions, FindOutcome, FindStep, FindStepName, NatsServerBinary } from './search.ts'
+export type { NatsServer, RestartEvent } from './supervised-server.ts'
 export { satisfiesVersion } from './version-range.ts'
 export type { ProcessExit } from './watchdog.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { Readable, Writable } from 'node:stream'
+import type { Readable } from 'node:stream'
 
 /** How a process ended: exactly one of the two is set. */
 export interface ProcessExit {
@@ -14,8 +14,10 @@ export interface WatchedProcess {
   readonly pid: number
   /** Settles when the process has ended and all it wrote has been read. */
   readonly exited: Promise<ProcessExit>
-  /** Sends a signal; false when the process is gone. */
+  /** Sends a signal to the process alone; false when it is gone. */
   kill(signal: NodeJS.Signals): boolean
+  /** Sends a signal to the process and all it started; false when the process is gone. */
+  end(signal: 'SIGTERM' | 'SIGCONT' | 'SIGKILL'): boolean
 }
 
 /** What to run under the watchdog. */
@@ -28,24 +30,27 @@ export interface WatchedCommand {
 }
 
 // The shell starts the watchdog and then becomes the command itself, so that pid, signals and exit code are the command's own.
-// The watchdog waits on descriptor 3, whose other end only the parent holds: a line means "all is done", end of file means that
-// the parent is gone. It stays in the command's process group, which keeps the pid from being given to another process
-// meanwhile, and it keeps none of the command's output open.
+// The watchdog waits on descriptor 3, whose other end only the parent holds: end of file means that the parent is gone. It
+// stays in the command's process group: no other process can be given the number of a group that has a member, so its signals
+// never reach a stranger. Nobody may reap the broker once the parent is gone (an init that does not, in a container), so a
+// zombie counts as gone, where /proc tells. It keeps none of the command's output open, and it ends with the group in its last line.
 const script = `
 scratch=$1
 shift
 (
   trap '' HUP INT TERM
-  if read -r word <&3; then exit 0; fi
-  kill -s TERM $$
-  kill -s CONT $$
+  read -r word <&3
+  kill -s TERM 0
+  kill -s CONT 0
   i=0
   while [ $i -lt 10 ] && kill -s 0 $$; do
+    read -r status </proc/$$/stat && case $status in *') Z '*) break ;; esac
     sleep 0.05 || i=10
     i=$((i + 1))
   done
   kill -s KILL $$
   rm -rf -- "$scratch"
+  kill -s KILL 0
 ) </dev/null >/dev/null 2>&1 &
 exec "$@" 3<&-
 `
@@ -63,13 +68,13 @@ export function spawnWatched(command: WatchedCommand): Promise<WatchedProcess> {
     },
   )
   const leash = child.stdio[3]
-  if (leash instanceof Readable) leash.resume()
-  // The watchdog may be gone before it was told; nothing is lost then.
   leash?.on('error', () => {})
   if (child.stdout) command.onOutput(child.stdout)
   if (child.stderr) command.onOutput(child.stderr)
+  // What is left of the group is the watchdog, and the server of a wrapper script that did not exec it.
   child.once('exit', () => {
-    if (leash instanceof Writable) leash.end('done\n')
+    signalGroup(child, 'SIGKILL')
+    leash?.destroy()
   })
   return started(child)
 }
@@ -83,7 +88,22 @@ function started(child: ChildProcess): Promise<WatchedProcess> {
       const exited = new Promise<ProcessExit>((ended) => {
         child.once('close', (code, signal) => ended({ code, signal }))
       })
-      resolve({ pid, exited, kill: (signal) => child.kill(signal) })
+      const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null
+      resolve({
+        pid,
+        exited,
+        kill: (signal) => child.kill(signal),
+        end: (signal) => !isOver() && signalGroup(child, signal),
+      })
     })
   })
+}
+
+function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): boolean {
+  try {
+    return pid !== undefined && process.kill(-pid, signal)
+  } catch {
+    // Nothing is left of the group.
+    return false
+  }
 }
