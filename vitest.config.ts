@@ -5,7 +5,12 @@ export default defineConfig({
   // Packages of this repository are tested from source, without a build.
   ssr: { resolve: { conditions: ['@nats-edge/source', ...defaultServerConditions] } },
   test: {
-    include: ['{packages,apps}/*/src/**/*.test.ts', 'test-e2e/src/**/*.test.ts', 'examples/*/*.test.ts', 'benchmarks/src/**/*.test.ts'],
+    include: [
+      '{packages,apps}/*/src/**/*.test.ts',
+      'test-e2e/src/**/*.test.ts',
+      'examples/*/*.test.ts',
+      'benchmarks/src/**/*.test.ts',
+    ],
     globalSetup: ['./vitest.setup.ts'],
     pool: 'forks',
     testTimeout: 20_000,

@@ -39,6 +39,7 @@ async function foundServers(): Promise<TestServer[]> {
       console.log(String(error))
     }
   }
-  if (servers.length === 0) throw new Error('no nats-server to test with: set NATS_SERVER_BIN or NATS_EDGE_TEST_SERVERS')
+  if (servers.length === 0)
+    throw new Error('no nats-server to test with: set NATS_SERVER_BIN or NATS_EDGE_TEST_SERVERS')
   return servers
 }
