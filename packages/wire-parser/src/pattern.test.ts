@@ -117,6 +117,9 @@ describe('matches', () => {
     expect(matches(pattern('a.*b', embedded), subject('a.*b', embedded))).toBe(true)
     expect(matches(pattern('a.*b', embedded), subject('a.xb'))).toBe(false)
     expect(matches(pattern('a.b>', embedded), subject('a.bc'))).toBe(false)
+    expect(matches(pattern('a.>b', embedded), subject('a.xb'))).toBe(false)
+    expect(overlaps(pattern('a.>b', embedded), pattern('a.x'))).toBe(false)
+    expect(overlaps(pattern('*b.x', embedded), pattern('a.x'))).toBe(false)
     expect(matches(pattern('a.*'), subject('a.*b', embedded))).toBe(true)
   })
 })
@@ -143,6 +146,8 @@ describe('isSubset', () => {
     ['a.b.c', 'a.*.c', true],
     ['a.*.c', 'a.b.c', false],
     ['a.b', 'a.b.*', false],
+    ['a.c', 'abc', false],
+    ['abc', 'a.c', false],
   ])('%s within %s: %s', (inner, outer, expected) => {
     expect(isSubset(pattern(inner), pattern(outer))).toBe(expected)
   })
@@ -153,6 +158,7 @@ describe('overlaps', () => {
     ['a', 'a', true],
     ['a', 'b', false],
     ['a', 'ab', false],
+    ['a.c', 'abc', false],
     ['*', 'b', true],
     ['*', 'a.b', false],
     ['*.b', 'a.*', true],
