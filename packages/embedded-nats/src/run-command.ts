@@ -42,12 +42,11 @@ export async function runCommand(command: Command): Promise<CommandResult> {
   const end = (): void => endGroup(child)
   let tooLong: CommandResult['tooLong']
   const endBecause = (reason: 'silent' | 'timeout') => (): void => {
-    tooLong = reason
+    tooLong ??= reason
     end()
   }
-  const timers = [setTimeout(endBecause('timeout'), command.timeoutMs)]
-  const silence = setTimeout(endBecause('silent'), command.silentMs ?? command.timeoutMs)
-  timers.push(silence)
+  const overdue = setTimeout(endBecause('timeout'), command.timeoutMs)
+  const silence = command.silentMs === undefined ? undefined : setTimeout(endBecause('silent'), command.silentMs)
   command.signal.addEventListener('abort', end)
   const output = collect(child, (line) => {
     clearTimeout(silence)
@@ -64,7 +63,8 @@ export async function runCommand(command: Command): Promise<CommandResult> {
       tooLong,
     }
   } finally {
-    for (const timer of timers) clearTimeout(timer)
+    clearTimeout(overdue)
+    clearTimeout(silence)
     command.signal.removeEventListener('abort', end)
   }
 }

@@ -14,7 +14,7 @@ type Comparator = (version: Version) => boolean
 // Build metadata ("+meta") takes no part in any comparison.
 const versionForm = /^v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?$/
 const comparatorForm =
-  /^(>=|<=|>|<|=|\^|~)?v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9})(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?)?$/
+  /^(>=|<=|>|<|=|\^|~)?v?(\d{1,9})(?:\.(\d{1,9})(?:\.(\d{1,9})(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?)?)?$/
 
 /**
  * Compiles a range: comparators `>= > < <= = ^ ~` before a full or shortened version, joined by blanks (all must hold) and by

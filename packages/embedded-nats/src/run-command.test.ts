@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { temporaryFolder } from './fake-machine.test-support.ts'
+import { runCommand } from './run-command.ts'
+import type { Command } from './run-command.ts'
+import { isRunning, waitUntil } from './wait-until.test-support.ts'
+
+function shell(script: string, more: Partial<Command> = {}): Command {
+  const signal = AbortSignal.timeout(30_000)
+  return { path: '/bin/sh', args: ['-c', script], env: {}, timeoutMs: 20_000, signal, ...more }
+}
+
+describe('runCommand', () => {
+  it('gives what both outputs said, line by line as it comes', async () => {
+    const lines: string[] = []
+    const result = await runCommand(shell('echo a; echo; echo " b " >&2', { onLine: (line) => lines.push(line) }))
+    expect(result).toMatchObject({ ok: true, tooLong: undefined })
+    expect([...lines].sort()).toEqual(['a', 'b'])
+    expect(
+      result.output
+        .split('\n')
+        .map((line) => line.trim())
+        .sort(),
+    ).toEqual(['', '', 'a', 'b'])
+  })
+
+  it.each([
+    ['echo why; exit 3', 'why'],
+    ['exit 3', 'it ended with code 3'],
+    ['kill -9 $$', 'it ended with SIGKILL'],
+  ])('tells how %j failed', async (script, lastLine) => {
+    expect(await runCommand(shell(script))).toMatchObject({ ok: false, lastLine })
+  })
+
+  it('tells that a program cannot be run', async () => {
+    const path = join(await temporaryFolder(), 'none')
+    const result = await runCommand(shell('', { path }))
+    expect(result).toMatchObject({ ok: false })
+    expect(result.lastLine).toContain('ENOENT')
+  })
+
+  it('gives the command the environment and folder it was told, and no other', async () => {
+    const cwd = await temporaryFolder()
+    const result = await runCommand(shell('echo "$ONLY $HOME"; pwd', { env: { ONLY: 'this' }, cwd }))
+    expect(result.output).toBe(`this \n${cwd}\n`)
+  })
+
+  it('ends a command that takes too long, and all it started', async () => {
+    const folder = await temporaryFolder()
+    const result = await runCommand(shell(`/bin/sleep 60 & echo $! > ${folder}/pid; wait`, { timeoutMs: 200 }))
+    expect(result).toMatchObject({ ok: false, tooLong: 'timeout' })
+    await waitUntil('the sleep is gone', () => !isRunning(Number(readFileSync(join(folder, 'pid'), 'utf8'))))
+  })
+
+  it('ends a command that says nothing, but not one that has spoken', async () => {
+    expect(await runCommand(shell('exec /bin/sleep 60', { silentMs: 100 }))).toMatchObject({
+      ok: false,
+      tooLong: 'silent',
+    })
+    expect(await runCommand(shell('echo hi; /bin/sleep 0.3', { silentMs: 200 }))).toMatchObject({ ok: true })
+  })
+
+  it('keeps the end of a very long output', async () => {
+    const script = 'i=0; while [ $i -lt 5000 ]; do echo "line $i of a very long output"; i=$((i + 1)); done'
+    const { output, lastLine } = await runCommand(shell(script))
+    expect(output).toHaveLength(65_536)
+    expect(lastLine).toBe('line 4999 of a very long output')
+  })
+
+  it('rejects with the reason of its signal and leaves no process behind', async () => {
+    const folder = await temporaryFolder()
+    const abort = new AbortController()
+    const reason = new Error('enough')
+    const started = waitUntil('it runs', () => existsSync(join(folder, 'pid'))).then(() => abort.abort(reason))
+    const script = `/bin/sleep 60 & echo $! > ${folder}/pid; wait`
+    await expect(runCommand(shell(script, { signal: abort.signal }))).rejects.toBe(reason)
+    await started
+    await waitUntil('the sleep is gone', () => !isRunning(Number(readFileSync(join(folder, 'pid'), 'utf8'))))
+    await expect(runCommand(shell('echo', { signal: AbortSignal.abort(reason) }))).rejects.toBe(reason)
+  })
+})
