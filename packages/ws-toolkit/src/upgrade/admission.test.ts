@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isRefusal, type Permit, type Refusal } from '@nats-edge/wire-parser'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, inject, it } from 'vitest'
 import { limitedAdmission } from './admission.ts'
 

@@ -51,6 +51,8 @@ export async function listening(server: Server): Promise<TestHost> {
   if (!server.listening) await once(server, 'listening')
   const sockets = new Set<Socket>()
   server.on('connection', (socket) => {
+    // A request that asked for another protocol announces its socket again.
+    if (sockets.has(socket)) return
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
@@ -138,15 +140,52 @@ export async function rawRequestTo(host: TestHost, text: string): Promise<RawRep
   let reply = ''
   for await (const chunk of socket) reply += (chunk as Buffer).toString('latin1')
   const end = reply.indexOf('\r\n\r\n')
-  return { status: Number(reply.slice(9, 12)), head: reply.slice(0, end), body: reply.slice(end + 4) }
+  const [head, body] = [reply.slice(0, end), reply.slice(end + 4)]
+  const chunked = /^transfer-encoding: chunked$/im.test(head)
+  return { status: Number(reply.slice(9, 12)), head, body: chunked ? joinChunks(body) : body }
+}
+
+function joinChunks(body: string): string {
+  const end = body.indexOf('\r\n')
+  const length = Number(`0x${body.slice(0, end)}`)
+  return length === 0 ? '' : body.slice(end + 2, end + 2 + length) + joinChunks(body.slice(end + 4 + length))
 }
 
 export function rawSocket(host: TestHost): Socket {
-  const socket = connect({ port: host.port, host: '127.0.0.1', allowHalfOpen: false })
+  const socket = unhookedSocket(host)
   onTestFinished(() => {
     socket.destroy()
   })
   return socket
+}
+
+/** A socket the test closes itself, for those that open thousands. */
+export function unhookedSocket(host: TestHost): Socket {
+  return connect({ port: host.port, host: '127.0.0.1' })
+}
+
+/** Sockets the server still has. */
+export function connectionsOf({ server }: TestHost): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => {
+      if (error === null) resolve(count)
+      else reject(error)
+    })
+  })
+}
+
+/** A door that stays shut until the test opens it. */
+export interface Gate<T> {
+  readonly passed: Promise<T>
+  open(value: T): void
+}
+
+export function gate<T = void>(): Gate<T> {
+  let resolve: ((value: T) => void) | undefined
+  const passed = new Promise<T>((settle) => {
+    resolve = settle
+  })
+  return { passed, open: (value) => resolve?.(value) }
 }
 
 /** Reads one header of a raw reply. */

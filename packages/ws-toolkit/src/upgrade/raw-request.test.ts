@@ -6,17 +6,16 @@ import { describe, expect, it } from 'vitest'
 import { listening, rawRequestTo } from './hosts.test-support.ts'
 import { rawRequest } from './raw-request.ts'
 
-function echoApp(): Hono {
-  const report = (c: Context): Response => {
-    const { url, rawHeaders, method, incoming } = rawRequest(c)
-    return c.json({ url, rawHeaders, method, node: incoming !== undefined })
-  }
-  return new Hono().all('*', report)
+function report(c: Context): Response {
+  const { url, rawHeaders, method, incoming } = rawRequest(c)
+  return c.json({ url, rawHeaders, method, node: incoming !== undefined })
 }
+
+const app = new Hono().all('*', report)
 
 describe('rawRequest', () => {
   it('gives the target, the header spelling and the repeats as they came over the wire', async () => {
-    const listener = getRequestListener(echoApp().fetch)
+    const listener = getRequestListener(app.fetch)
     const host = await listening(
       createServer((incoming, outgoing) => void listener(incoming, outgoing)).listen(0, '127.0.0.1'),
     )
@@ -34,7 +33,7 @@ describe('rawRequest', () => {
   })
 
   it('is rebuilt from the Request where there is no node server', async () => {
-    const response = await echoApp().request('http://example.com/a%20b?x=1', {
+    const response = await app.request('http://example.com/a%20b?x=1', {
       method: 'POST',
       headers: { 'X-One': '1' },
     })
@@ -47,7 +46,7 @@ describe('rawRequest', () => {
   })
 
   it('is not misled by an environment that is something else', async () => {
-    const response = await echoApp().request('/', {}, { incoming: 'a binding of that name' })
+    const response = await app.request('/', {}, { incoming: 'a binding of that name' })
     expect(await response.json()).toMatchObject({ url: '/', node: false })
   })
 })

@@ -65,9 +65,15 @@ export function problemResponse(refusal: UpgradeRefusal, requestId: string): Res
   const [status, title] = table[refusal.code]
   const { code, detail } = refusal
   const problem = { type: `urn:nats-edge:websocket:${code}`, title, status, code, detail, requestId }
-  return new Response(JSON.stringify(problem), {
+  const body = Buffer.from(JSON.stringify(problem))
+  return new Response(body, {
     status,
-    headers: { 'Content-Type': 'application/problem+json', [hintHeader]: hintText(detail), ...refusal.headers },
+    headers: {
+      'Content-Type': 'application/problem+json',
+      'Content-Length': String(body.byteLength),
+      [hintHeader]: hintText(detail),
+      ...refusal.headers,
+    },
   })
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ServerResponse, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
-import { Readable } from 'node:stream'
+import { STATUS_CODES, type IncomingMessage } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { problemResponse, requestIdFrom, statusOf, type UpgradeRefusal } from './refusal.ts'
 import type { UpgradeHost } from './upgrade-host.ts'
@@ -26,31 +25,27 @@ const writeTimeoutMs = 30_000
 const lingerMs = 1000
 
 /** Writes the refusal of an upgrade, body included, onto the socket node:http has let go of, and closes it. */
-export async function writeResponse(incoming: IncomingMessage, response: Response): Promise<void> {
-  const { socket } = incoming
+export async function writeResponse({ socket }: IncomingMessage, response: Response): Promise<void> {
+  const { body, headers } = response
   if (socket.destroyed) {
-    response.body?.cancel().catch(ignore)
+    body?.cancel().catch(ignore)
     return
   }
   let deadline = setTimeout(() => socket.destroy(), writeTimeoutMs)
   socket.once('close', () => clearTimeout(deadline))
+  // What the client still sends is dropped: unread bytes turn the end into a reset, which may overtake the answer.
+  socket.resume()
+  const isChunked = body !== null && !headers.has('content-length')
   try {
-    const outgoing = new ServerResponse(incoming)
-    outgoing.shouldKeepAlive = false
-    outgoing.assignSocket(socket)
-    outgoing.writeHead(response.status, outgoingHeaders(response.headers))
-    // What the client still sends is dropped: unread bytes turn the end into a reset, which may overtake the answer.
-    socket.resume()
-    if (response.body === null) outgoing.end()
-    else await pipeline(Readable.from(response.body), outgoing)
-    socket.end()
-    clearTimeout(deadline)
-    if (!socket.destroyed) deadline = setTimeout(() => socket.destroy(), lingerMs)
+    socket.write(headOf(response, isChunked), 'latin1')
+    if (body !== null) await pipeline(isChunked ? inChunks(body) : body, socket, { end: false })
   } catch {
-    // The client left, or the body failed half-way: the cut connection says so.
+    // The client left, or the body failed half-way: the cut connection says so. pipeline has cancelled the body.
     socket.destroy()
-    response.body?.cancel().catch(ignore)
   }
+  socket.end()
+  clearTimeout(deadline)
+  if (!socket.destroyed) deadline = setTimeout(() => socket.destroy(), lingerMs)
 }
 
 /** Refuses a handshake no route answers for. */
@@ -72,14 +67,30 @@ export function appendUpgradeHeaders(lines: string[], headers: Headers): void {
   }
 }
 
-function outgoingHeaders(headers: Headers): OutgoingHttpHeaders {
-  const record: OutgoingHttpHeaders = {}
+function headOf({ status, body, headers }: Response, isChunked: boolean): string {
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    'Connection: close',
+    `Date: ${new Date().toUTCString()}`,
+  ]
   for (const [name, value] of headers) {
-    if (!connectionHeaders.has(name) && name !== 'set-cookie') record[name] = value
+    if (!connectionHeaders.has(name)) lines.push(`${name}: ${value}`)
   }
-  const cookies = headers.getSetCookie()
-  if (cookies.length > 0) record['set-cookie'] = cookies
-  return record
+  const length = headers.get('content-length')
+  if (isChunked) lines.push('Transfer-Encoding: chunked')
+  else if (body !== null) lines.push(`Content-Length: ${length}`)
+  // RFC 9110, 8.6: a 204 has no Content-Length.
+  else if (status !== 204 && status !== 304) lines.push('Content-Length: 0')
+  return `${lines.join('\r\n')}\r\n\r\n`
+}
+
+// RFC 9112, 7.1.
+async function* inChunks(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    if (chunk.byteLength === 0) continue
+    yield Buffer.concat([Buffer.from(`${chunk.byteLength.toString(16)}\r\n`), chunk, Buffer.from('\r\n')])
+  }
+  yield Buffer.from('0\r\n\r\n')
 }
 
 function ignore(): void {}
