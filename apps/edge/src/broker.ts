@@ -39,7 +39,7 @@ export class Broker {
     })
     this.#server = server
     this.isUp = true
-    onStep(`nats-server ${server.version} (pid ${server.pid}) keeps its data in ${server.dataDir}`)
+    onStep(`nats-server ${server.version} listens on ${server.url} (pid ${server.pid}), data in ${server.dataDir}`)
     return server.url
   }
 

@@ -24,7 +24,7 @@ export function clientAddress(trustedProxies: readonly string[]): ClientAddress 
       if (trustedProxies.length === 0 || !isTrusted(socketAddress)) return socketAddress
       // The right-most hop that is no proxy of ours is the last one somebody of ours has seen.
       let address = socketAddress
-      for (const hop of forwardedHops(incoming).reverse()) {
+      for (const hop of forwardedHops(incoming).toReversed()) {
         if (isIP(hop) === 0) return address
         address = hop
         if (!isTrusted(hop)) return address

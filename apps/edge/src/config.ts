@@ -177,7 +177,7 @@ function check(tree: ConfigNode, lenient: boolean): Checked {
   if (!lenient || unknown.length === 0) return { config: undefined, tree, errors: result.diagnostics, warnings: [] }
   const rest = unknown.reduce((pruned, { path }: { path: ConfigPath }) => withoutKey(pruned, path), tree)
   const again = check(rest, true)
-  const warnings = unknown.map((each): Diagnostic => ({ ...each, severity: 'warning' }))
+  const warnings = unknown.map((each): Diagnostic => Object.assign({}, each, { severity: 'warning' as const }))
   return { ...again, warnings: [...warnings, ...again.warnings] }
 }
 

@@ -210,7 +210,7 @@ export class EdgeServer implements Edge {
   }
 
   async #becomeReady(): Promise<void> {
-    await Promise.all(this.#mounts.map((mount) => mount.capability.ready?.()))
+    await Promise.all(this.#mounts.map((mount) => mount.capability.ready?.() ?? Promise.resolve()))
     this.#surfacesReady = true
     this.#log.info({ nats: this.#nats?.getServer(), version: this.bus.info?.serverVersion }, 'ready')
   }

@@ -21,11 +21,16 @@ export interface RawHost {
 
 /** Who hears how an exchange went. */
 export interface ExchangeOwner {
+  /** The answer is out, or the client is gone; `status` is what it got. */
+  ended(exchange: Exchange, status: number): void
   /** Kept-alive connections end with their next answer. */
   readonly closing: boolean
   /** The application threw. */
   failed(exchange: Exchange, error: unknown): void
 }
+
+/** The status in metrics and logs of a request whose client left before the answer. */
+const clientLeft = 499
 
 /** node's response with the exchange it belongs to, so that no lookup is needed per event. */
 export class EdgeResponse<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
@@ -113,6 +118,11 @@ export class Exchange implements RawHost {
   fail(error: unknown): void {
     this.#owner.failed(this, error)
     this.answer({ code: 'internal' }, false)
+  }
+
+  /** Nothing more will be sent; called once. */
+  end(): void {
+    this.#owner.ended(this, this.outgoing?.headersSent === true ? this.outgoing.statusCode : clientLeft)
   }
 
   #announceClose(): void {

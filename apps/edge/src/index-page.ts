@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Context } from 'hono'
 import type { Mount } from './capability.ts'
+import { exchangeOf } from './context.ts'
 import { edgeVersion } from './version.ts'
 
 const style =
@@ -17,6 +18,8 @@ export function indexPage(mounts: readonly Mount[]): (c: Context) => Response {
   const json = `${JSON.stringify({ name: 'nats-edge', version: edgeVersion, mounted: list }, undefined, 2)}\n`
   const html = page(list)
   return (c) => {
+    const exchange = exchangeOf(c.env)
+    if (exchange !== undefined) exchange.surface = 'edge'
     c.set('routeLabel', '/')
     const wantsHtml = (c.req.header('accept') ?? '').includes('text/html')
     const type = wantsHtml ? 'text/html; charset=utf-8' : 'application/json'

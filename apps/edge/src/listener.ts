@@ -42,9 +42,6 @@ export interface ListenerOptions {
   readonly onMalformed: (status: number) => void
 }
 
-/** The status in metrics and logs of a request whose client left before the answer. */
-const clientLeft = 499
-
 /** An HTTP/1.1 and WebSocket listener: admission first, then the app, with a count of everything that runs. */
 export class Listener implements ExchangeOwner {
   readonly name: string
@@ -155,6 +152,12 @@ export class Listener implements ExchangeOwner {
     for (const socket of this.#table.sockets) socket.destroy()
   }
 
+  ended(exchange: Exchange, status: number): void {
+    this.#exchanges.delete(exchange)
+    this.#options.onEnd(exchange, status)
+    this.#settle()
+  }
+
   failed(exchange: Exchange, error: unknown): void {
     this.#options.onFailure(exchange, error)
   }
@@ -165,19 +168,11 @@ export class Listener implements ExchangeOwner {
   }
 
   #serve(): void {
-    // node-server answers what it cannot read by itself, without our id and form; thrown on, it comes back to us.
-    const errorHandler = (error: unknown): never => {
-      throw error
-    }
-    const handle = getRequestListener((request, env) => this.#fetch(request, env), { errorHandler })
+    const handle = getRequestListener((request, env) => this.#fetch(request, env), { errorHandler: rethrow })
     this.#server.on('connection', (socket: Socket) => {
       this.#table.add(socket)
       socket.once('close', () => this.#settle())
     })
-    const listener = this
-    function onClose(this: EdgeResponse): void {
-      if (this.exchange !== undefined) listener.#end(this.exchange, this.headersSent ? this.statusCode : clientLeft)
-    }
     this.#server.on('request', (incoming, outgoing) => {
       const exchange = new Exchange(incoming, outgoing, this)
       outgoing.exchange = exchange
@@ -256,12 +251,6 @@ export class Listener implements ExchangeOwner {
     socket.end(problemMessage(problem, requestIdOf(undefined)), () => socket.destroy())
   }
 
-  #end(exchange: Exchange, status: number): void {
-    this.#exchanges.delete(exchange)
-    this.#options.onEnd(exchange, status)
-    this.#settle()
-  }
-
   #isDrained(): boolean {
     return this.#exchanges.size === 0 && this.#table.sockets.size === 0
   }
@@ -269,6 +258,15 @@ export class Listener implements ExchangeOwner {
   #settle(): void {
     if (this.#waiting.length > 0 && this.#isDrained()) for (const done of this.#waiting.splice(0)) done()
   }
+}
+
+// node-server answers what it cannot read by itself, without our id and form; thrown on, it comes back to us.
+function rethrow(error: unknown): never {
+  throw error
+}
+
+function onClose(this: EdgeResponse): void {
+  this.exchange?.end()
 }
 
 function hostAnswer(exchange: Exchange, response: Response): Response {

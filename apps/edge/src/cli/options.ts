@@ -31,7 +31,7 @@ export function parseFlags(args: readonly string[], flags: FlagTable, maxWords =
     const flag = flags[token.name]
     if (flag === undefined) throw new UsageError(unknownFlag(token.rawName, flags))
     if (flag.type === 'boolean' && token.value !== undefined) throw new UsageError(`${token.rawName} takes no value`)
-    const missing = token.value === undefined || (token.inlineValue === false && token.value.startsWith('-'))
+    const missing = token.value === undefined || (!token.inlineValue && token.value.startsWith('-'))
     if (flag.type === 'string' && missing) throw new UsageError(`${token.rawName} needs a value`)
     const known = values.get(token.name) ?? []
     if (known.length > 0 && flag.multiple !== true) throw new UsageError(`${token.rawName} is given twice`)

@@ -7,19 +7,17 @@ import type { ConfigNode, ConfigPath, MapEntry, Span } from './tree.ts'
  * is wanted and a text where a text is; lists and maps are written as JSON.
  */
 export function coerceTexts(node: ConfigNode, path: ConfigPath = []): ConfigNode {
-  switch (node.kind) {
-    case 'map': {
-      const entries = new Map<string, MapEntry>()
-      for (const [key, entry] of node.entries) {
-        entries.set(key, { keySpan: entry.keySpan, value: coerceTexts(entry.value, [...path, key]) })
-      }
-      return { ...node, entries }
-    }
-    case 'list':
-      return { ...node, items: node.items.map((item, index) => coerceTexts(item, [...path, index])) }
-    case 'scalar':
-      return node.text && typeof node.value === 'string' ? coerceText(node.value, typesAt(path), node.span) : node
+  if (node.kind === 'scalar') {
+    return node.text && typeof node.value === 'string' ? coerceText(node.value, typesAt(path), node.span) : node
   }
+  if (node.kind === 'list') {
+    return { ...node, items: node.items.map((item, index) => coerceTexts(item, [...path, index])) }
+  }
+  const entries = new Map<string, MapEntry>()
+  for (const [key, entry] of node.entries) {
+    entries.set(key, { keySpan: entry.keySpan, value: coerceTexts(entry.value, [...path, key]) })
+  }
+  return { ...node, entries }
 }
 
 function coerceText(text: string, types: ReadonlySet<string>, span: Span): ConfigNode {

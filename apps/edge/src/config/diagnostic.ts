@@ -57,7 +57,7 @@ export function formatDiagnostic(diagnostic: Diagnostic): string {
   const { line, column } = positionOf(diagnostic.span)
   const head = `${diagnostic.span.source.name}:${line}:${column}: ${diagnostic.severity} ${diagnostic.code}: ${diagnostic.message}`
   const hint = diagnostic.suggestion === undefined ? '' : ` did you mean "${diagnostic.suggestion}"?`
-  const text = lineAt(diagnostic.span, line)
+  const text = withoutSecrets(lineAt(diagnostic.span, line))
   if (text.trim() === '') return head + (hint === '' ? '' : `;${hint}`)
   const gutter = String(line).padStart(5)
   const shown = diagnostic.secret === true ? `${text.slice(0, column - 1)}…` : text
@@ -93,6 +93,17 @@ function positionOf(span: Span): { readonly line: number; readonly column: numbe
   const before = span.source.text.slice(0, span.start)
   const line = before.split('\n').length
   return { line, column: span.start - (before.lastIndexOf('\n') + 1) + 1 }
+}
+
+const secretValue =
+  /((?:^|[\s{,."'])(?:pass\w*|\w*secret|token|\w*seed)["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s,}{[\]][^,}]*)/gi
+const urlLogin = /\/\/[^@/\s]+@/g
+
+// An error may stand beside a secret, or in its misspelt key: what looks like one is not repeated. Columns stay.
+function withoutSecrets(line: string): string {
+  return line
+    .replaceAll(secretValue, (_, key: string, value: string) => key + '*'.repeat(value.length))
+    .replaceAll(urlLogin, (login) => `//${'*'.repeat(login.length - 3)}@`)
 }
 
 function lineAt(span: Span, line: number): string {

@@ -20,6 +20,8 @@ export function variableName(path: readonly string[]): string {
 export function settingPaths(schema: JsonSchema = configJsonSchema()): readonly (readonly string[])[] {
   const paths: (readonly string[])[] = []
   for (const [key, child] of Object.entries(schema.properties ?? {})) {
+    // `$schema` is for editors.
+    if (key.startsWith('$')) continue
     if (child.properties === undefined) paths.push([key])
     else for (const rest of settingPaths(child)) paths.push([key, ...rest])
   }

@@ -112,7 +112,7 @@ const restNames = {
 } as const
 
 /** The section `rest`: every plain-data option of `restProxy()`, durations and sizes with units. */
-export const restSchema: z.ZodType<RestConfig, unknown> = z
+export const restSchema: z.ZodType<RestConfig> = z
   .strictObject({
     path: z
       .string()

@@ -32,7 +32,7 @@ const natsTls = z.strictObject({
   handshakeFirst: z.boolean().default(false).describe('TLS begins before INFO.'),
 })
 
-const nats: z.ZodType<NatsConfig, unknown> = z.strictObject({
+const nats: z.ZodType<NatsConfig> = z.strictObject({
   servers: z
     .union([z.string().min(1), z.array(z.string().min(1)).min(1)], { error: 'must be a URL or a list of URLs' })
     .transform((value) => (typeof value === 'string' ? [value] : value))
@@ -61,7 +61,7 @@ const embedded = z.strictObject({
 
 const cidrs = z.array(z.string().refine(isBlock, 'must be an address or a CIDR block such as 10.0.0.0/8')).default([])
 
-const listen: z.ZodType<ListenConfig, unknown> = z.strictObject({
+const listen: z.ZodType<ListenConfig> = z.strictObject({
   public: z
     .strictObject({
       address: address
@@ -83,7 +83,7 @@ const listen: z.ZodType<ListenConfig, unknown> = z.strictObject({
     .prefault({}),
 })
 
-const limits: z.ZodType<LimitsConfig, unknown> = z.strictObject({
+const limits: z.ZodType<LimitsConfig> = z.strictObject({
   connections: positive.default(10_000).describe('Open connections; above: 503, closed at once above +5 %.'),
   connectionsPerIp: positive.default(100).describe('Open connections of one address; above: 503.'),
   url: z.strictObject({ max: size.prefault('8KiB').describe('Request target; above: 414.') }).prefault({}),

@@ -47,15 +47,16 @@ class SourceReader {
   #collectFaults(document: Document.Parsed): void {
     for (const fault of [...document.errors, ...document.warnings]) {
       const span = this.#span(fault.pos[0], fault.pos[1])
-      if (fault.code === 'DUPLICATE_KEY') this.#fault('config/duplicate-key', this.#duplicateKey(span), span)
+      if (fault.code === 'DUPLICATE_KEY') this.#duplicateKey(span)
       else this.#fault('config/syntax', fault.message, span)
     }
     if (this.#source.name.endsWith('.json') && document.errors.length === 0) this.#checkJson()
   }
 
-  #duplicateKey(span: Span): string {
-    const key = /^(?:"[^"]*"|'[^']*'|[^\s:,{}[\]]+)/.exec(this.#source.text.slice(span.start))?.[0] ?? ''
-    return `${key.startsWith('"') ? key : `"${key}"`} is given twice in the same map`
+  #duplicateKey({ start }: Span): void {
+    const key = /^(?:"[^"]*"|'[^']*'|[^\s:,{}[\]]+)/.exec(this.#source.text.slice(start))?.[0] ?? ''
+    const message = `${key.startsWith('"') ? key : `"${key}"`} is given twice in the same map`
+    this.#fault('config/duplicate-key', message, this.#span(start, start + key.length))
   }
 
   // YAML reads all JSON, but also much that no JSON reader would.

@@ -57,17 +57,11 @@ export function mergeNodes(lower: ConfigNode | undefined, upper: ConfigNode): Co
 
 /** Gives a tree as plain data without prototypes, ready for a schema. */
 export function nodeToValue(node: ConfigNode): unknown {
-  switch (node.kind) {
-    case 'scalar':
-      return node.value
-    case 'list':
-      return node.items.map(nodeToValue)
-    case 'map': {
-      const value: Record<string, unknown> = Object.create(null)
-      for (const [key, entry] of node.entries) value[key] = nodeToValue(entry.value)
-      return value
-    }
-  }
+  if (node.kind === 'scalar') return node.value
+  if (node.kind === 'list') return node.items.map(nodeToValue)
+  const value: Record<string, unknown> = Object.create(null)
+  for (const [key, entry] of node.entries) value[key] = nodeToValue(entry.value)
+  return value
 }
 
 /** Finds where the value at `path` stands, or the nearest thing around it. */

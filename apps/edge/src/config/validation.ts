@@ -22,25 +22,14 @@ type Issue = z.core.$ZodIssue
 
 function diagnose(issue: Issue, around: ConfigPath, root: ConfigNode): readonly Diagnostic[] {
   const path = [...around, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))]
-  switch (issue.code) {
-    case 'unrecognized_keys':
-      return issue.keys.map((key) => unknownKey(key, path, root))
-    case 'invalid_union':
-      return diagnoseUnion(issue, path, root)
-    case 'invalid_type':
-      if (nodeAt(root, path) === undefined) return [fault('config/missing-key', 'is required', path, root)]
-      return [fault('config/wrong-type', `must be ${article(issue.expected)}`, path, root)]
-    case 'invalid_value':
-      return [fault('config/invalid-value', `must be ${issue.values.map(quoted).join(' or ')}`, path, root, issue)]
-    case 'too_big':
-    case 'too_small':
-    case 'invalid_format':
-    case 'custom':
-    case 'invalid_element':
-    case 'invalid_key':
-    case 'not_multiple_of':
-      return [fault('config/invalid-value', lowerFirst(issue.message), path, root)]
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(key, path, root))
+  if (issue.code === 'invalid_union') return diagnoseUnion(issue, path, root)
+  if (issue.code === 'invalid_value') {
+    return [fault('config/invalid-value', `must be ${issue.values.map(quoted).join(' or ')}`, path, root, issue)]
   }
+  if (issue.code !== 'invalid_type') return [fault('config/invalid-value', lowerFirst(issue.message), path, root)]
+  if (nodeAt(root, path) === undefined) return [fault('config/missing-key', 'is required', path, root)]
+  return [fault('config/wrong-type', `must be ${article(issue.expected)}`, path, root)]
 }
 
 /** Of a union's branches, the one that was meant is the one that gets furthest into the value. */

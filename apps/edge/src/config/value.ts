@@ -13,9 +13,13 @@ import {
 
 export const count: z.ZodType<number, number> = z.int().nonnegative()
 
+const durationForm = 'must be a duration such as 250ms, 5s or 2m'
+const sizeForm = 'must be a size such as 512B, 64KiB or 1MiB'
+const byteRateForm = 'must be a rate such as 1KiB/s'
+
 /** `250ms`, `5s`, `2m`, `1h` or milliseconds; the value is in milliseconds. */
 export const duration: z.ZodType<number, number | string> = z
-  .union([count, z.string().regex(durationPattern)], { error: 'must be a duration such as 250ms, 5s or 2m' })
+  .union([count, z.string().regex(durationPattern, durationForm)], { error: durationForm })
   .transform((value, context) => {
     const ms = typeof value === 'number' ? value : (parseDuration(value) ?? 0)
     if (ms > maxDurationMs) context.addIssue({ code: 'custom', message: 'must not be longer than 24 days' })
@@ -24,12 +28,12 @@ export const duration: z.ZodType<number, number | string> = z
 
 /** `512B`, `64KiB`, `1MiB`, `1GiB` or bytes; the value is in bytes. */
 export const size: z.ZodType<number, number | string> = z
-  .union([count, z.string().regex(sizePattern)], { error: 'must be a size such as 512B, 64KiB or 1MiB' })
+  .union([count, z.string().regex(sizePattern, sizeForm)], { error: sizeForm })
   .transform((value) => (typeof value === 'number' ? value : (parseSize(value) ?? 0)))
 
 /** `1KiB/s` or bytes per second. */
 export const byteRate: z.ZodType<number, number | string> = z
-  .union([count, z.string().regex(byteRatePattern)], { error: 'must be a rate such as 1KiB/s' })
+  .union([count, z.string().regex(byteRatePattern, byteRateForm)], { error: byteRateForm })
   .transform((value) => (typeof value === 'number' ? value : (parseByteRate(value) ?? 0)))
 
 /** A whole number above 0. */

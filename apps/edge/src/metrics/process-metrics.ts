@@ -41,7 +41,7 @@ export class ProcessMetrics {
     return metrics.flatMap((metric) => {
       const kind = String(metric.type)
       if (kind !== 'counter' && kind !== 'gauge') return []
-      const samples = metric.values.map(({ labels, value }) => ({ labels: textLabels(labels), value: Number(value) }))
+      const samples = metric.values.map(({ labels, value }) => ({ labels: textLabels(labels), value }))
       return [{ name: metric.name, help: metric.help, kind, samples }]
     })
   }
