@@ -67,8 +67,9 @@ async function respond(url: URL, options: DownloadOptions, patience: Patience): 
   const proxy = proxyFor(url, options.env)
   const trust = options.ca === undefined ? {} : { ca: options.ca }
   const tunnel = proxy ? await openTunnel(proxy, url, { signal, ...trust }) : undefined
-  const details: RequestOptions = { signal, agent: false, headers: { 'User-Agent': 'nats-edge' }, ...trust }
-  if (tunnel) details.createConnection = () => secured(tunnel, url, options.ca)
+  // An agent, a new one of `agent: false` too, would connect by itself and not through the tunnel.
+  const connection = tunnel ? { createConnection: () => secured(tunnel, url, options.ca) } : { agent: false as const }
+  const details: RequestOptions = { signal, headers: { 'User-Agent': 'nats-edge' }, ...connection, ...trust }
   return new Promise((resolve, reject) => {
     const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, details)
     request.once('socket', (socket) => {
