@@ -8,7 +8,7 @@ const importOfRoot = /^import (\{[^}]*\}) from '@nats-edge\/wire-parser'$/m
 it('shows examples in the README that give what they say', async () => {
   const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
   const examples = [...readme.matchAll(/^```ts\n(.*?)^```/gms)].map((found) => found[1] ?? '')
-  const ours = examples.filter((example) => importOfRoot.test(example))
+  const ours = examples.filter((example) => importOfRoot.test(example) && !example.includes('wire-parser/bus'))
   expect(ours).not.toEqual([])
   let results = 0
   for (const example of ours) {

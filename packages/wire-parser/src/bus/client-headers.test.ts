@@ -90,7 +90,7 @@ describe.each(inject('natsServers'))('headers through nats-server $version', (bi
         got.push(text(incomingHeaders(plain) ?? new Uint8Array(0)), text(subjectBytes(plain)))
       },
     })
-    nats.publish('h', 'x', { headers: reencodingCarrier(HeaderBlock.from(entries)) })
+    nats.publish('h', 'x', { headers: reencodingCarrier()(HeaderBlock.from(entries)) })
     await nats.flush()
     expect(got).toEqual(['NATS/1.0\r\nb: 1\r\nb: \xe2\x82\xac\r\nB: 2\r\n\r\n', 'h'])
   })
@@ -146,6 +146,6 @@ describe('the parts of nats-core used for headers', () => {
 
   it('leave a name the client refuses unsupported', () => {
     const headers = HeaderBlock.from([['é', '1']])
-    expect(() => reencodingCarrier(headers)).toThrow(expect.objectContaining({ code: 'unsupported' }))
+    expect(() => reencodingCarrier()(headers)).toThrow(expect.objectContaining({ code: 'unsupported' }))
   })
 })

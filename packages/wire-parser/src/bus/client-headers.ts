@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { headers as clientHeaders, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/nats-core'
+import { createRequire } from 'node:module'
+import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/nats-core'
 import { HeaderBlock } from '../headers.ts'
 import { BusError } from '../bus-error.ts'
 
@@ -8,6 +9,10 @@ export type HeaderCarrier = (block: HeaderBlock) => MsgHdrs
 
 // The client copies names and values through a map of strings, which loses repeats' places and bytes that are not UTF-8.
 // All it asks of headers on the way out is `encode()`, and what came in lies before the payload in one private field.
+
+interface ClientModule {
+  headers(): MsgHdrs
+}
 
 /** Parts of a client's message its interface does not show; each is looked for before it is used. */
 interface MessageParts {
@@ -25,13 +30,14 @@ export function incomingHeaders(message: Msg): Uint8Array | undefined {
 
 /** The subject's bytes as they came, else encoded anew. */
 export function subjectBytes(message: Msg): Uint8Array {
-  const subject = (message as MessageParts)._msg?.subject
+  const { _msg: parts } = message as MessageParts
+  const subject = parts?.subject
   return subject instanceof Uint8Array ? subject : Buffer.from(message.subject)
 }
 
 /** Bytes on the wire exactly those of the block where this client allows it, else its entries in the client's own form. */
 export function headerCarrier(nats: NatsConnection): HeaderCarrier {
-  return carriesBytes(nats) ? exactCarrier() : reencodingCarrier
+  return carriesBytes(nats) ? exactCarrier() : reencodingCarrier()
 }
 
 /** Whether headers leave byte by byte: whether the client writes what `encode()` returns and asks for nothing else. */
@@ -61,16 +67,20 @@ function exactCarrier(): HeaderCarrier {
 }
 
 /** The block's entries in the client's own headers: case kept, equal names moved together. */
-export function reencodingCarrier(block: HeaderBlock): MsgHdrs {
-  const headers = clientHeaders()
-  for (const [name, value] of block.entries()) {
-    try {
-      headers.append(name, value)
-    } catch (cause) {
-      throw new BusError('unsupported', `this NATS client cannot carry the header ${JSON.stringify(name)}`, { cause })
+export function reencodingCarrier(): HeaderCarrier {
+  // Loaded only here: timers and helpers of this module must work where no client is installed.
+  const { headers: clientHeaders } = createRequire(import.meta.url)('@nats-io/nats-core') as ClientModule
+  return (block) => {
+    const headers = clientHeaders()
+    for (const [name, value] of block.entries()) {
+      try {
+        headers.append(name, value)
+      } catch (cause) {
+        throw new BusError('unsupported', `this NATS client cannot carry the header ${JSON.stringify(name)}`, { cause })
+      }
     }
+    return headers
   }
-  return headers
 }
 
 function encodedAnew(headers: MsgHdrs): Uint8Array {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { NatsServer } from '@nats-edge/embedded-nats'
+import type { NatsConnection } from '@nats-io/nats-core'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, inject, it } from 'vitest'
 import type { BusError } from '../bus-error.ts'
-import type { BusMessage, BusStatus } from '../message-bus.ts'
+import type { Bus, BusMessage, BusStatus } from '../message-bus.ts'
 import { busFromConnection } from '../bus.ts'
 import { bytes, connectTo, eventually, pattern, RawClient, startBroker, subject, text } from './broker.test-support.ts'
 
@@ -12,15 +14,11 @@ type Reply = BusMessage | BusError
 const empty = new Uint8Array(0)
 
 describe.each(inject('natsServers'))('a bus over nats-server $version', (binary) => {
-  const start = async (): Promise<ReturnType<typeof parts>> => {
+  const start = async (): Promise<{ server: NatsServer; nats: NatsConnection; bus: Bus }> => {
     const server = await startBroker(binary)
-    return parts(server, await connectTo(server))
+    const nats = await connectTo(server)
+    return { server, nats, bus: busFromConnection(nats) }
   }
-  const parts = (server: Awaited<ReturnType<typeof startBroker>>, nats: Awaited<ReturnType<typeof connectTo>>) => ({
-    server,
-    nats,
-    bus: busFromConnection(nats),
-  })
 
   it('starts connected, with what the server said of itself', async () => {
     const { bus, server } = await start()

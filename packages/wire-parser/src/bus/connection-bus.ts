@@ -162,7 +162,7 @@ export class ConnectionBus implements Bus {
     })
     this.#link = { nats, prefix, inbox, carry: headerCarrier(nats) }
     for (const subscription of this.#subscriptions) this.#start(subscription)
-    void this.#watch(nats)
+    this.#watch(nats).catch((cause: unknown) => this.close(cause))
     if (isConnected(nats)) this.#connected(nats)
   }
 

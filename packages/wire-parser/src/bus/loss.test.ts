@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { EventEmitter, once } from 'node:events'
 import { connect } from '@nats-io/transport-node'
 import { describe, expect, inject, it } from 'vitest'
 import type { Bus, BusStatus } from '../message-bus.ts'
@@ -171,8 +172,8 @@ describe.each(inject('natsServers'))('a bus that loses nats-server $version', (b
   it('takes a promise of a connection: disconnected until it resolves, with the subscriptions made before', async () => {
     const server = await startBroker(binary)
     const other = busFromConnection(await connectTo(server))
-    let resolve: (value: Promise<Awaited<ReturnType<typeof connectTo>>>) => void = () => undefined
-    const promise = new Promise<Awaited<ReturnType<typeof connectTo>>>((done) => (resolve = done))
+    const may = new EventEmitter()
+    const promise = once(may, 'connect').then(() => connectTo(server))
     const bus = busFrom(promise)
     expect([bus.state, bus.epoch, bus.info]).toEqual(['disconnected', 0, undefined])
     const disconnected = expect.objectContaining({ code: 'disconnected' }) as unknown
@@ -185,7 +186,7 @@ describe.each(inject('natsServers'))('a bus that loses nats-server $version', (b
     bus.onStatus((status) => {
       if (status.type === 'connected') bus.publish(subject('early'), bytes('own'))
     })
-    resolve(connectTo(server))
+    may.emit('connect')
     await eventually(() => got.length === 1)
     other.publish(subject('early'), bytes('other'))
     await eventually(() => got.length === 2)

@@ -228,7 +228,11 @@ async function startReloadable(
   await writeFile(file, `${config}\n`)
   const log: string[] = []
   const include = `include "../${basename(dir)}/more.conf"`
-  const server = await startBroker(binary, { config: include, onLog: (line) => void log.push(line) })
+  const server = await startBroker(binary, {
+    config: include,
+    onLog: (line) => void log.push(line),
+    stopTimeoutMs: 100,
+  })
   const reload = async (next: string): Promise<void> => {
     await writeFile(file, `${next}\n`)
     server.kill('SIGHUP')

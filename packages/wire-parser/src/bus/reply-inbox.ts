@@ -89,14 +89,14 @@ export class ReplyInbox {
   #onReply(message: Msg): void {
     const slot = this.#slots.find(subjectBytes(message))
     if (slot < 0) return
+    const generation = this.#slots.generation(slot)
     this.#owner.confirm(this.#slots.mark(slot))
-    // What confirming set off may have cancelled it.
     const onReply = this.#slots.callback(slot)
-    if (onReply === undefined) return
+    // What confirming set off may have cancelled this request, or given its slot to another one.
+    if (onReply === undefined || !this.#slots.holds(slot, generation)) return
     if (isNoResponders(message)) {
       return this.#end(slot, new BusError('no_responders', `nobody listens on ${this.#slots.subject(slot)}`))
     }
-    const generation = this.#slots.generation(slot)
     this.#view.show(message)
     const keep = this.#call(onReply, this.#view)
     this.#view.show(undefined)

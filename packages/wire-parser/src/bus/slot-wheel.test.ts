@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { SlotWheel } from './slot-wheel.ts'
 

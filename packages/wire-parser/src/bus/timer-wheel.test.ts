@@ -84,9 +84,9 @@ describe('TimerWheel', () => {
 
   it('lets a throw become an exception of the process without holding up the timers behind it', async () => {
     const listeners = process.listeners('uncaughtException')
-    const happened: unknown[] = []
+    const happened: string[] = []
     process.removeAllListeners('uncaughtException')
-    process.once('uncaughtException', (error) => happened.push(error.message))
+    process.once('uncaughtException', (error) => void happened.push(error.message))
     try {
       const wheel = new TimerWheel({ tickMs: 5 })
       wheel.schedule(5, () => {
