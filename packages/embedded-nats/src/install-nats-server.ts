@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { access, constants, mkdir } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { installFromGo } from './install/go.ts'
 import type { Installed, Installer } from './install/installer.ts'
@@ -76,10 +77,13 @@ function isBinary(installed: Installed): installed is NatsServerBinary {
   return installed !== undefined && 'path' in installed
 }
 
+/** What keeps the cache from being written, found by writing to it: permissions alone say nothing of a full or read-only disk. */
 async function cacheFault(search: Search): Promise<string | undefined> {
+  const trial = join(serverFolder(search), `.trial-${randomUUID()}`)
   try {
     await mkdir(serverFolder(search), { recursive: true })
-    await access(serverFolder(search), constants.W_OK)
+    await writeFile(trial, 'written to see whether it can be')
+    await rm(trial)
     return undefined
   } catch (error) {
     return error instanceof Error ? error.message : String(error)

@@ -262,6 +262,14 @@ describe('startNatsServer', () => {
     })
   })
 
+  it('says that a data folder cannot be made', async () => {
+    const file = join(await temporaryFolder(), 'file')
+    await writeFile(file, '')
+    const failed = startNatsServer({ binary, dataDir: join(file, 'data') })
+    await expect(failed).rejects.toMatchObject({ name: 'NatsServerError', code: 'start_failed' })
+    await expect(failed).rejects.toThrow(/^nats-server could not be started: ENOTDIR/)
+  })
+
   it.each([
     [{ port: 65_536 }, 'port must be a port number from 0 to 65535, not 65536'],
     [{ port: 1.5 }, 'port must be a port number from 0 to 65535, not 1.5'],

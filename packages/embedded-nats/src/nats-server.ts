@@ -61,8 +61,15 @@ export async function startNatsServer(options: StartOptions = {}): Promise<NatsS
   } catch (error) {
     await rm(scratchDir, { recursive: true, force: true })
     options.signal?.throwIfAborted()
-    throw error
+    throw startError(error)
   }
+}
+
+/** A data folder that cannot be made, a process that cannot be started: what the system says, as an error of this package. */
+function startError(error: unknown): NatsServerError {
+  if (error instanceof NatsServerError) return error
+  const reason = error instanceof Error ? error.message : String(error)
+  return new NatsServerError('start_failed', `nats-server could not be started: ${reason}`, { cause: error })
 }
 
 function checkOptions(options: StartOptions): void {

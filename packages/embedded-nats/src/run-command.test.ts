@@ -62,6 +62,14 @@ describe('runCommand', () => {
     expect(await runCommand(shell('echo hi; /bin/sleep 0.3', { silentMs: 200 }))).toMatchObject({ ok: true })
   })
 
+  it('lets a gentle command finish what it is at', async () => {
+    const folder = await temporaryFolder()
+    const script = `trap 'echo finishing; exit 9' INT; echo > ${folder}/ready; while :; do /bin/sleep 0.02; done`
+    const result = await runCommand(shell(script, { gentle: true, timeoutMs: 300 }))
+    expect(existsSync(join(folder, 'ready'))).toBe(true)
+    expect(result).toMatchObject({ ok: false, tooLong: 'timeout', lastLine: 'finishing' })
+  })
+
   it('keeps the end of a very long output', async () => {
     const script = 'i=0; while [ $i -lt 5000 ]; do echo "line $i of a very long output"; i=$((i + 1)); done'
     const { output, lastLine } = await runCommand(shell(script))

@@ -14,6 +14,8 @@ export interface Command {
   /** Longest wait for the first line of output. Default: as long as the whole command. */
   readonly silentMs?: number
   readonly onLine?: (line: string) => void
+  /** Ends it as Ctrl-C would and by force only later: a package manager must not be cut off in the middle of a package. */
+  readonly gentle?: boolean
   readonly signal: AbortSignal
 }
 
@@ -28,6 +30,7 @@ export interface CommandResult {
 }
 
 const keptOutput = 65_536
+const gentleMs = 30_000
 
 /** Runs a command to its end without a shell; rejects only with the reason of an aborted signal. */
 export async function runCommand(command: Command): Promise<CommandResult> {
@@ -37,9 +40,14 @@ export async function runCommand(command: Command): Promise<CommandResult> {
     env: { ...command.env },
     stdio: ['ignore', 'pipe', 'pipe'],
     // A group of its own, so that compilers and the like started by the command can be ended with it.
-    detached: true,
+    detached: !command.gentle,
   })
-  const end = (): void => endGroup(child)
+  let force: NodeJS.Timeout | undefined
+  const end = (): void => {
+    if (!command.gentle) return endGroup(child)
+    child.kill('SIGINT')
+    force ??= setTimeout(() => child.kill('SIGKILL'), gentleMs)
+  }
   let tooLong: CommandResult['tooLong']
   const endBecause = (reason: 'silent' | 'timeout') => (): void => {
     tooLong ??= reason
@@ -65,6 +73,7 @@ export async function runCommand(command: Command): Promise<CommandResult> {
   } finally {
     clearTimeout(overdue)
     clearTimeout(silence)
+    clearTimeout(force)
     command.signal.removeEventListener('abort', end)
   }
 }

@@ -74,24 +74,21 @@ async function goInstall(
   const { version, toolchain } = attempt
   const target = `${goModule}@v${version}`
   search.report('go', 'started', `GOTOOLCHAIN=${toolchain} ${go} install ${target} (takes minutes)`)
-  return inWorkFolder(search, async (folder) => {
-    const result = await runInstall(search, go, { ...attempt, target, folder })
-    if (!result.ok) {
-      if (toolchain === 'local' && /requires go >=|GOTOOLCHAIN=local/.test(result.output)) {
-        search.report('go', 'progress', `${go} is too old for nats-server ${version}: ${result.lastLine}`)
-        return 'too old'
+  try {
+    return await inWorkFolder(search, async (folder) => {
+      const result = await runInstall(search, go, { ...attempt, target, folder })
+      if (result.ok) return placeServer(search, join(folder, executableName(search.machine, 'nats-server')), 'go')
+      if (toolchain === 'auto' || !/requires go >=|GOTOOLCHAIN=local/.test(result.output)) {
+        throw new Error(faultOf(search, result))
       }
-      search.report('go', 'failed', `go install ${target}: ${faultOf(search, result)}`)
-      return 'failed'
-    }
-    try {
-      return await placeServer(search, join(folder, executableName(search.machine, 'nats-server')), 'go')
-    } catch (error) {
-      search.signal.throwIfAborted()
-      search.report('go', 'failed', `go install ${target}: ${error instanceof Error ? error.message : String(error)}`)
-      return 'failed'
-    }
-  })
+      search.report('go', 'progress', `${go} is too old for nats-server ${version}: ${result.lastLine}`)
+      return 'too old'
+    })
+  } catch (error) {
+    search.signal.throwIfAborted()
+    search.report('go', 'failed', `go install ${target}: ${error instanceof Error ? error.message : String(error)}`)
+    return 'failed'
+  }
 }
 
 async function runInstall(

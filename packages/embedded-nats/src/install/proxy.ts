@@ -8,7 +8,8 @@ import type { Environment } from '../machine.ts'
 export function proxyFor(target: URL, env: Environment): URL | undefined {
   const text = env['HTTPS_PROXY'] || env['https_proxy']
   if (!text || isExempt(target, env['NO_PROXY'] ?? env['no_proxy'] ?? '')) return undefined
-  const proxy = URL.parse(text.includes('://') ? text : `http://${text}`)
+  const address = text.includes('://') ? text : `http://${text}`
+  const proxy = URL.canParse(address) ? new URL(address) : undefined
   if (proxy && (proxy.protocol === 'http:' || proxy.protocol === 'https:')) return proxy
   // Not printed whole: it may hold a password.
   throw new Error('HTTPS_PROXY cannot be used: it must be an http:// or https:// address')

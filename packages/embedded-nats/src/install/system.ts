@@ -109,6 +109,7 @@ async function runAptGet(search: Search, aptGet: string, args: readonly string[]
         args,
         env: { ...env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
         timeoutMs: limits.systemMs,
+        gentle: true,
         signal: search.signal,
       }),
   )
