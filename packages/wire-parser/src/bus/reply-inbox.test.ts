@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, inject, it } from 'vitest'
+import { BusError } from '../bus-error.ts'
 import type { Pending } from '../message-bus.ts'
 import { connectTo, eventually, startBroker, text } from './broker.test-support.ts'
 import { ReplyInbox } from './reply-inbox.ts'
@@ -37,5 +38,27 @@ describe('ReplyInbox', () => {
     nats.publish(inbox.replySubject(slot), 'own')
     await eventually(() => got.length > 0)
     expect(got).toEqual(['second own'])
+  })
+
+  it('fails exactly the requests that waited, whatever their callbacks cancel and ask anew', () => {
+    const events: string[] = []
+    const inbox = new ReplyInbox(stem, { confirm: () => undefined, failed: (error) => void events.push(String(error)) })
+    const error = new BusError('forbidden', 'no')
+    const ask = (name: string, mark: number, onReply: () => void = () => undefined): Pending => {
+      const slot = inbox.add(name, () => (events.push(name), onReply()), mark)
+      return inbox.wait(slot, 5000)
+    }
+    ask('one', 1, () => {
+      third.cancel()
+      ask('four', 4)
+      throw new Error('thrown')
+    })
+    ask('two', 2)
+    const third = ask('three', 3)
+    inbox.fail(error)
+    expect(events).toEqual(['one', 'Error: thrown', 'two'])
+    inbox.fail(error, 'three')
+    inbox.fail(error, 'four')
+    expect(events.slice(3)).toEqual(['four'])
   })
 })
