@@ -10,7 +10,7 @@ import {
   type RequestFields,
   type ResponseFields,
 } from './nats-proxy.ts'
-import { type Fields, referenceDecode, referenceEncode, shippedSchema } from './protobuf.test-reference.ts'
+import { type Fields, referenceDecode, referenceEncode, shippedSchema } from './protobuf-reference.test-support.ts'
 
 const schema = shippedSchema()
 const none = new Uint8Array(0)
@@ -352,8 +352,9 @@ function attempt<Result>(decode: () => Result): Result | undefined {
 
 describe('against a second implementation driven by nats-proxy.proto', () => {
   const numRuns = inject('propertyRuns')
+  const timeout = 10_000 + numRuns * 2
 
-  it('encodes Requests that the reference decodes to the same', () => {
+  it('encodes Requests that the reference decodes to the same', { timeout }, () => {
     fc.assert(
       fc.property(anyRequest, (fields) => {
         const decoded = referenceDecode(schema, 'Request', [...encodeRequest(fields)])
@@ -363,7 +364,7 @@ describe('against a second implementation driven by nats-proxy.proto', () => {
     )
   })
 
-  it('encodes Responses that the reference decodes to the same', () => {
+  it('encodes Responses that the reference decodes to the same', { timeout }, () => {
     fc.assert(
       fc.property(anyResponse, (fields) => {
         const decoded = referenceDecode(schema, 'Response', [...encodeResponse(fields)])
@@ -378,7 +379,7 @@ describe('against a second implementation driven by nats-proxy.proto', () => {
     )
   })
 
-  it('decodes what the reference encodes, its fields in any order', () => {
+  it('decodes what the reference encodes, its fields in any order', { timeout }, () => {
     const shuffled = anyRequest.chain((fields) => {
       const entries = Object.entries(requestAsReference(fields))
       return fc.tuple(fc.constant(fields), fc.shuffledSubarray(entries, { minLength: entries.length }))
@@ -395,7 +396,7 @@ describe('against a second implementation driven by nats-proxy.proto', () => {
 
   const damage = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 })
 
-  it('agrees with the reference on damaged Responses and throws nothing but EnvelopeError', () => {
+  it('agrees with the reference on damaged Responses and throws nothing but EnvelopeError', { timeout }, () => {
     fc.assert(
       fc.property(anyResponse, damage, fc.nat(), (fields, changes, cut) => {
         const bytes = Uint8Array.from(encodeResponse(fields))
@@ -420,7 +421,7 @@ describe('against a second implementation driven by nats-proxy.proto', () => {
     )
   })
 
-  it('agrees with the reference on damaged Requests and throws nothing but EnvelopeError', () => {
+  it('agrees with the reference on damaged Requests and throws nothing but EnvelopeError', { timeout }, () => {
     fc.assert(
       fc.property(anyRequest, damage, fc.nat(), (fields, changes, cut) => {
         const bytes = Uint8Array.from(encodeRequest(fields))

@@ -17,11 +17,11 @@ export const headersMessage: ServiceMessage = {
   },
 
   encode(response: ServiceResponse): EncodedReply {
-    const { statusCode, errorAnswer, body } = response
+    const { statusCode, errorAnswer } = response
     if (!Number.isInteger(statusCode) || statusCode < 200 || statusCode > 599) {
       throw new RangeError(`response.statusCode: ${statusCode} is no status from 200 to 599`)
     }
-    const payload = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
+    const payload = response.bodyToSend()
     const flat = response.headersToSend()
     if (flat.length === 0 && statusCode === 200 && errorAnswer === undefined) return { payload }
     const writer = new HeaderWriter()

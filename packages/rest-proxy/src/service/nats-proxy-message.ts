@@ -20,11 +20,8 @@ export const natsProxyMessage: ServiceMessage = {
       throw new RangeError(`response.statusCode: ${statusCode} is no status from 200 to 999`)
     }
     if (errorAnswer !== undefined && response.body.length === 0) fillProblem(response, errorAnswer, request)
-    const { body } = response
-    const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
-    return {
-      payload: encodeResponse({ statusCode, headers: response.headersToSend(), body: bytes, doUpgrade: false }),
-    }
+    const headers = response.headersToSend()
+    return { payload: encodeResponse({ statusCode, headers, body: response.bodyToSend(), doUpgrade: false }) }
   },
 }
 

@@ -30,7 +30,7 @@ export function pathSegments(url: string): string[] | undefined {
   if (path === undefined) return undefined
   const inner = path.startsWith('/') ? path.slice(1) : path
   const whole = inner.endsWith('/') ? inner.slice(0, -1) : inner
-  return whole === '' ? [] : whole.split('/')
+  return inner === '' ? [] : whole.split('/')
 }
 
 /** How many segments `pathSegments` would find, mostly without building them; -1 if undecodable. */

@@ -36,6 +36,14 @@ export class ServiceResponse {
     return this.#headers
   }
 
+  /** Throws TypeError for a body that is neither text nor bytes. */
+  bodyToSend(): Uint8Array {
+    const { body } = this
+    if (typeof body === 'string') return body === '' ? empty : Buffer.from(body, 'utf8')
+    if (body instanceof Uint8Array) return body
+    throw new TypeError(`response.body: ${typeof body} is neither a string nor a Uint8Array`)
+  }
+
   /** Name, value, name, value, with one char per byte; hop-by-hop headers left out, which belong to the proxy. */
   headersToSend(): readonly string[] {
     const flat = this.#headers?.toLatin1() ?? none

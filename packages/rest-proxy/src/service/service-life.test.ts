@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { NatsConnection } from '@nats-io/transport-node'
+import { describe, expect, inject, it } from 'vitest'
+import { decodeResponse } from '../envelope/nats-proxy.ts'
+import { natsService, type NatsService } from '../service.ts'
+import { bench, Gate, payload, samplesOf, text, until } from './service-bench.test-support.ts'
+
+async function becomesReady(service: NatsService): Promise<void> {
+  const deadline = performance.now() + 5000
+  for (;;) {
+    try {
+      return await service.ready()
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+  }
+}
+
+describe.each(inject('natsServers'))('the life of a service on nats-server $version', (binary) => {
+  const rig = bench(binary)
+
+  describe('ready', () => {
+    it('resolves when the server knows every subscription', async () => {
+      const service = natsService(await rig.dial())
+      rig.keep(service)
+      for (let index = 0; index < 50; index++) service.get(`/ready/${index}`, (c) => c.json(200, index))
+      await service.ready()
+      const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => rig.ask(`GET:.ready.${index}`)))
+      expect(answers.map(({ body }) => text(body))).toEqual(Array.from({ length: 50 }, (_, index) => String(index)))
+    })
+
+    it('waits for nothing and rejects while disconnected', async () => {
+      const never = natsService(new Promise<NatsConnection>(() => {}))
+      rig.keep(never)
+      await expect(never.ready()).rejects.toMatchObject({ code: 'disconnected' })
+      const nats = await rig.dial()
+      const closed = natsService(nats)
+      await nats.close()
+      await expect(closed.ready()).rejects.toMatchObject({ code: 'closed' })
+    })
+
+    it('serves over a connection that is still being made', async () => {
+      const service = natsService(rig.dial())
+      rig.keep(service)
+      service.get('/promised', (c) => c.json(200, 'kept'))
+      await becomesReady(service)
+      expect(text((await rig.ask('GET:.promised')).body)).toBe('"kept"')
+    })
+
+    it('refuses what is no connection', () => {
+      // @ts-expect-error not a connection
+      expect(() => natsService(undefined)).toThrow(TypeError)
+      // @ts-expect-error not a connection
+      expect(() => natsService({ publish() {} })).toThrow(TypeError)
+    })
+  })
+
+  describe('close', () => {
+    it('lets running and waiting requests answer, takes no new ones and leaves the connection open', async () => {
+      const door = new Gate()
+      let running = 0
+      const nats = await rig.dial()
+      const service = natsService(nats, { maxConcurrent: 1 })
+      service.get('/closing/:id', async (c) => {
+        running++
+        await door.opened
+        c.json(200, c.pathVariable('id'))
+      })
+      await service.ready()
+      const asked = [rig.ask('GET:.closing.1'), rig.ask('GET:.closing.2')]
+      await until('one is running', () => running === 1)
+      await until('one is waiting', () => samplesOf(service, 'service_queued')[0] === 1)
+      const closed = service.close()
+      await nats.flush()
+      await expect(rig.ask('GET:.closing.3')).rejects.toThrow(/no responders/i)
+      door.open()
+      await closed
+      expect((await Promise.all(asked)).map(({ body }) => text(body))).toEqual(['"1"', '"2"'])
+      expect(nats.isClosed()).toBe(false)
+      expect(() => service.get('/more', () => {})).toThrow(TypeError)
+      await service.close()
+    })
+
+    it('does not wait longer than drainMs', async () => {
+      const door = new Gate()
+      let running = 0
+      const service = await rig.serve((service) => {
+        service.get('/stuck', () => {
+          running++
+          return door.opened
+        })
+      })
+      const asked = rig.ask('GET:.stuck')
+      await until('running', () => running === 1)
+      const started = performance.now()
+      await service.close({ drainMs: 30 })
+      expect(performance.now() - started).toBeLessThan(2000)
+      door.open()
+      expect((await asked).statusCode).toBe(200)
+    })
+
+    it('is what an aborted signal does', async () => {
+      const controller = new AbortController()
+      const nats = await rig.dial()
+      const service = natsService(nats, { signal: controller.signal })
+      service.get('/abort', () => {})
+      await service.ready()
+      controller.abort()
+      await nats.flush()
+      await expect(rig.ask('GET:.abort')).rejects.toThrow(/no responders/i)
+    })
+
+    it('of one replica under load loses at most what is on its way to it', async () => {
+      const seen = new Map<string, string>()
+      const [leaving] = await Promise.all(
+        ['leaving', 'staying'].map((name) =>
+          rig.serve((service) => {
+            service.get('/load/:id', (c) => {
+              seen.set(c.pathVariable('id'), name)
+              c.json(200, c.pathVariable('id'))
+            })
+          }),
+        ),
+      )
+      let answered = 0
+      let lost = 0
+      const load = async (worker: number): Promise<void> => {
+        for (let round = 0; round < 100; round++) {
+          const id = `${worker}-${round}`
+          const subject = `GET:.load.${id}`
+          const reply = await rig.proxy
+            .request(subject, payload({ url: `/load/${id}` }), { timeout: 300 })
+            .catch(() => undefined)
+          if (reply === undefined) lost++
+          else if (text(decodeResponse(reply.data).body) === `"${id}"`) answered++
+        }
+      }
+      const loads = Array.from({ length: 8 }, (_, worker) => load(worker))
+      await until('load', () => answered > 100)
+      await leaving?.close()
+      const after = answered + lost
+      await Promise.all(loads)
+      expect(lost).toBeLessThanOrEqual(8)
+      expect(answered).toBe(800 - lost)
+      expect(after).toBeLessThan(800)
+      expect(new Set(seen.values())).toEqual(new Set(['leaving', 'staying']))
+    })
+  })
+})
