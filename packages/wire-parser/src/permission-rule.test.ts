@@ -50,6 +50,7 @@ describe('expandEntry', () => {
     ['a nested list', [['a']]],
     ['an object', {}],
     ['too long', 'x'.repeat(1024)],
+    ['too long in one list entry', ['a', 'x'.repeat(1024)]],
   ])('cannot be filled with a value that is %s', (_, value) => {
     expect(patterns('a.{{claim.x}}', { claims: { x: value } })).toBeUndefined()
   })

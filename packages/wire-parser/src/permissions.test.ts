@@ -99,11 +99,19 @@ describe('allow and deny', () => {
     ['deliver', 'public.a.*.*', 'all'],
     ['publish', 'orders.*.created', 'some'],
     ['publish', 'orders.internal.*', 'none'],
+    ['subscribe', 'other.>', 'none'],
+    ['manage', 'admin.>', 'none'],
+    ['deliver', 'public.*.*', 'some'],
     ['request', 'log.x.>', 'all'],
     ['manage', 'kv.*.put', 'some'],
     ['manage', 'stream.*.info', 'all'],
   ] as const)('covers %s %s: %s', (action, text, expected) => {
     expect(permissions.covers(action, pattern(text))).toBe(expected)
+  })
+
+  it('covers none where nothing allowed is touched, whatever is denied there', () => {
+    const permissions = compilePermissions({ publish: { allow: ['a'], deny: ['b.c'] } })
+    expect(permissions.covers('publish', pattern('b.>'))).toBe('none')
   })
 
   it('allows nothing with an empty list', () => {
@@ -289,7 +297,7 @@ describe('reliability T2: effective is within granted', () => {
   const anyPattern = fc
     .tuple(fc.array(fc.oneof(token, fc.constant('*')), { minLength: 1, maxLength: 3 }), fc.boolean())
     .map(([tokens, rest]) => tokens.join('.') + (rest ? '.>' : ''))
-  const entry = fc.oneof(anyPattern, fc.constant('>'))
+  const entry = fc.oneof({ weight: 12, arbitrary: anyPattern }, fc.constant('>'))
   const queueEntry = fc.tuple(entry, fc.constantFrom('', '', ' q', ' r', ' q.*')).map((parts) => parts.join(''))
   const rules = fc.record({ allow: list(queueEntry), deny: list(queueEntry) })
   const queue = fc.constantFrom(undefined, 'q', 's', 'q.1')

@@ -127,6 +127,9 @@ describe('fill', () => {
     expect(parseTemplate('{constructor}.{__proto__}').fill({})).toBeUndefined()
     expect(parseTemplate('{{claim.constructor}}').fill({ claims: {} })).toBeUndefined()
     expect(parseTemplate('{{claim.__proto__.x}}').fill({ claims: {} })).toBeUndefined()
+    const inherited = Object.create({ tenant: 'acme', org: { unit: 'x' } }) as Record<string, unknown>
+    expect(parseTemplate('{{claim.tenant}}').fill({ claims: inherited })).toBeUndefined()
+    expect(parseTemplate('{{claim.org.unit}}').fill({ claims: inherited })).toBeUndefined()
   })
 })
 

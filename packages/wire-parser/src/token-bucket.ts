@@ -22,9 +22,9 @@ export interface TakenToken {
   readonly resetMs: number
 }
 
-// A bucket is one number, the moment at which it is full again: taking a token moves it one interval on. Sums of
-// intervals carry rounding errors far below this slack.
-const slackMs = 1e-6
+// A bucket is one number, the moment at which it is full again: taking a token moves it one interval on. On a clock that
+// has run for years a double is exact to a few nanoseconds, so whoever is a microsecond early counts as in time.
+const slackMs = 1e-3
 
 interface Rate {
   readonly intervalMs: number
@@ -111,20 +111,25 @@ function rateOf({ ratePerSecond, burst }: TokenBucketOptions): Rate {
   return { intervalMs: 1000 / ratePerSecond, burst }
 }
 
+/** Milliseconds until the bucket is full. */
+function owedMs(fullAtMs: number, nowMs: number): number {
+  return Math.max(0, fullAtMs - nowMs)
+}
+
 function fullAfter(rate: Rate, fullAtMs: number, nowMs: number, tokens: number): number {
   return Math.max(fullAtMs, nowMs) + tokens * rate.intervalMs
 }
 
 function waitFor(rate: Rate, fullAtMs: number, nowMs: number, tokens: number): number {
-  const waitMs = fullAfter(rate, fullAtMs, nowMs, tokens) - nowMs - rate.burst * rate.intervalMs
+  const waitMs = owedMs(fullAtMs, nowMs) - (rate.burst - tokens) * rate.intervalMs
   return waitMs <= slackMs ? 0 : Math.ceil(waitMs)
 }
 
 function remainingAt(rate: Rate, fullAtMs: number, nowMs: number): number {
-  const owedMs = Math.max(0, fullAtMs - nowMs)
-  return Math.max(0, Math.floor(rate.burst - (owedMs - slackMs) / rate.intervalMs))
+  const owedTokens = Math.max(0, owedMs(fullAtMs, nowMs) - slackMs) / rate.intervalMs
+  return Math.max(0, Math.floor(rate.burst - owedTokens))
 }
 
 function resetAfter(fullAtMs: number, nowMs: number): number {
-  return Math.max(0, Math.ceil(fullAtMs - nowMs))
+  return Math.ceil(Math.max(0, owedMs(fullAtMs, nowMs) - slackMs))
 }

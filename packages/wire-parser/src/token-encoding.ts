@@ -17,13 +17,13 @@ export function encodeToken(text: string, as: 'base32hex' | 'base64url'): string
   let bits = 0
   let held = 0
   for (const byte of utf8(text)) {
+    // Bits already written run off the top; at most 13 are still needed.
     held = (held << 8) | byte
     bits += 8
     while (bits >= width) {
       bits -= width
       encoded += alphabet.charAt((held >> bits) & mask)
     }
-    held &= (1 << bits) - 1
   }
   return bits > 0 ? encoded + alphabet.charAt((held << (width - bits)) & mask) : encoded
 }
