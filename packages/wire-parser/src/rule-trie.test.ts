@@ -82,9 +82,11 @@ describe('a trie', () => {
     .tuple(fc.array(token, { minLength: 1, maxLength: 3 }), fc.boolean())
     .map(([tokens, rest]) => pattern(tokens.join('.') + (rest ? '.>' : '')))
   const queue = fc.option(fc.constantFrom('q', 'r', 'q.*', '*').map(pattern), { nil: undefined })
-  const anyRule = fc.tuple(fc.oneof({ weight: 30, arbitrary: anyPattern }, fc.constant(pattern('>'))), queue).map(([pattern, queue]) => {
-    return queue === undefined ? { pattern } : { pattern, queue }
-  })
+  const anyRule = fc
+    .tuple(fc.oneof({ weight: 30, arbitrary: anyPattern }, fc.constant(pattern('>'))), queue)
+    .map(([pattern, queue]) => {
+      return queue === undefined ? { pattern } : { pattern, queue }
+    })
   const asker = fc.option(fc.constantFrom('q', 's', 'q.1').map(subject), { nil: undefined })
 
   it('answers as the comparison with each rule does', () => {
