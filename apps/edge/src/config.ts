@@ -12,8 +12,8 @@ import { findConfigFile } from './config/search-path.ts'
 import { resolveSecrets } from './config/secret.ts'
 import { parseSource } from './config/source.ts'
 import type { ParsedSource } from './config/source.ts'
-import type { ConfigNode, ConfigPath, SourceText } from './config/tree.ts'
-import { mergeNodes, withoutKey } from './config/tree.ts'
+import type { ConfigNode, ConfigPath } from './config/tree.ts'
+import { mergeNodes, sourceText, withoutKey } from './config/tree.ts'
 import { validateTree } from './config/validation.ts'
 
 /** The whole configuration with its defaults; durations are milliseconds, sizes are bytes. */
@@ -184,9 +184,9 @@ function check(tree: ConfigNode, lenient: boolean): Checked {
 function parseFile(path: string, env: Readonly<Record<string, string | undefined>>): ParsedSource {
   try {
     if (!['.yaml', '.yml', '.json'].includes(extname(path))) throw new Error('must end in .yaml, .yml or .json')
-    return parseSource({ name: path, text: readFileSync(path, 'utf8') }, env)
+    return parseSource(sourceText(path, readFileSync(path, 'utf8')), env)
   } catch (error) {
-    const span = { source: { name: path, text: '' }, start: 0, end: 0 }
+    const span = { source: sourceText(path, ''), start: 0, end: 0 }
     const message = error instanceof Error ? error.message : String(error)
     return {
       tree: undefined,
@@ -198,14 +198,17 @@ function parseFile(path: string, env: Readonly<Record<string, string | undefined
 
 function nodeOfObject(name: string, value: EdgeConfigInput): ConfigNode | undefined {
   // Written out and read back, so that a program's settings have positions like everybody's; no variable expands here.
-  const source: SourceText = { name, text: JSON.stringify(value, undefined, 2).replaceAll('${', '$${') }
+  const source = sourceText(
+    name,
+    JSON.stringify(value, undefined, 2).replaceAll('${', () => '$${'),
+  )
   return parseSource(source, {}).tree
 }
 
 function mergeAll(trees: readonly (ConfigNode | undefined)[]): ConfigNode {
   const empty: ConfigNode = {
     kind: 'map',
-    span: { source: { name: 'configuration', text: '' }, start: 0, end: 0 },
+    span: { source: sourceText('configuration', ''), start: 0, end: 0 },
     entries: new Map(),
   }
   return trees.reduce<ConfigNode>((lower, upper) => (upper === undefined ? lower : mergeNodes(lower, upper)), empty)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Diagnostic } from './diagnostic.ts'
 import { nodeOfText } from './environment.ts'
-import type { ConfigNode, SourceText } from './tree.ts'
-import { mergeNodes } from './tree.ts'
+import { hideSecrets } from './secret.ts'
+import type { ConfigNode } from './tree.ts'
+import { mergeNodes, sourceText } from './tree.ts'
 
 /** One setting given on the command line. */
 export interface Assignment {
@@ -20,7 +21,7 @@ export function parseAssignments(assignments: readonly Assignment[]): {
   const diagnostics: Diagnostic[] = []
   let tree: ConfigNode | undefined
   for (const { flag, text } of assignments) {
-    const source: SourceText = { name: flag, text }
+    const source = sourceText(flag, text)
     const equals = text.indexOf('=')
     const path = text.slice(0, equals).split('.')
     if (equals < 1 || path.includes('')) {
@@ -31,7 +32,9 @@ export function parseAssignments(assignments: readonly Assignment[]): {
     }
     const keySpan = { source, start: 0, end: equals }
     const span = { source, start: equals + 1, end: text.length }
-    tree = mergeNodes(tree, nodeOfText(path, text.slice(equals + 1), span, keySpan))
+    const node = nodeOfText(path, text.slice(equals + 1), span, keySpan)
+    hideSecrets(node)
+    tree = mergeNodes(tree, node)
   }
   return { tree, diagnostics }
 }

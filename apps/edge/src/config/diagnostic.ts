@@ -24,8 +24,6 @@ export interface Diagnostic {
   readonly path: ConfigPath
   /** What was probably meant. */
   readonly suggestion?: string
-  /** The value is a secret: the excerpt stops where it begins. */
-  readonly secret?: boolean
 }
 
 /** A diagnostic as plain data, for `--json`. */
@@ -60,10 +58,9 @@ export function formatDiagnostic(diagnostic: Diagnostic): string {
   const text = withoutSecrets(lineAt(diagnostic.span, line))
   if (text.trim() === '') return head + (hint === '' ? '' : `;${hint}`)
   const gutter = String(line).padStart(5)
-  const shown = diagnostic.secret === true ? `${text.slice(0, column - 1)}…` : text
-  const width = diagnostic.secret === true ? 1 : caretWidth(diagnostic.span, text, column)
+  const width = caretWidth(diagnostic.span, text, column)
   const margin = text.slice(0, column - 1).replaceAll(/[^\t]/g, ' ')
-  return [head, `${gutter} | ${shown}`, `${' '.repeat(5)} | ${margin}${'^'.repeat(width)}${hint}`].join('\n')
+  return [head, `${gutter} | ${text}`, `${' '.repeat(5)} | ${margin}${'^'.repeat(width)}${hint}`].join('\n')
 }
 
 export function diagnosticRecord(diagnostic: Diagnostic): DiagnosticRecord {
@@ -99,15 +96,19 @@ const secretValue =
   /((?:^|[\s{,."'])(?:pass\w*|\w*secret|token|\w*seed)["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s,}{[\]][^,}]*)/gi
 const urlLogin = /\/\/[^@/\s]+@/g
 
-// An error may stand beside a secret, or in its misspelt key: what looks like one is not repeated. Columns stay.
+// Where the text could not be read as a tree, what looks like a secret is hidden by its looks. Columns stay.
 function withoutSecrets(line: string): string {
   return line
     .replaceAll(secretValue, (_, key: string, value: string) => key + '*'.repeat(value.length))
     .replaceAll(urlLogin, (login) => `//${'*'.repeat(login.length - 3)}@`)
 }
 
-function lineAt(span: Span, line: number): string {
-  return (span.source.text.split('\n')[line - 1] ?? '').replace(/\r$/, '')
+function lineAt({ source }: Span, line: number): string {
+  let { text } = source
+  for (const { start, end } of source.hidden) {
+    text = text.slice(0, start) + text.slice(start, end).replaceAll(/[^\r\n]/g, '*') + text.slice(end)
+  }
+  return (text.split('\n')[line - 1] ?? '').replace(/\r$/, '')
 }
 
 function caretWidth(span: Span, line: string, column: number): number {

@@ -3,8 +3,8 @@ import type { Diagnostic } from './diagnostic.ts'
 import { configJsonSchema } from './json-schema.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { suggest } from './suggest.ts'
-import type { ConfigNode, SourceText, Span } from './tree.ts'
-import { mergeNodes } from './tree.ts'
+import type { ConfigNode, Span } from './tree.ts'
+import { mergeNodes, sourceText } from './tree.ts'
 
 const prefix = 'NATS_EDGE_'
 
@@ -38,7 +38,7 @@ export function parseEnvironment(
   let tree: ConfigNode | undefined
   for (const [name, value] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (!name.startsWith(prefix) || value === undefined || reservedVariables.includes(name)) continue
-    const source: SourceText = { name: 'environment', text: name }
+    const source = sourceText('environment', name)
     const span: Span = { source, start: 0, end: name.length }
     const path = paths.get(name)
     if (path !== undefined) tree = mergeNodes(tree, nodeOfText(path, value, span))

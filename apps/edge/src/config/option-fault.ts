@@ -2,7 +2,6 @@
 import { PublicWithoutAuth } from '../listener/address-rules.ts'
 import { ConfigError } from './diagnostic.ts'
 import type { DiagnosticCode } from './diagnostic.ts'
-import { isSecret } from './json-schema.ts'
 import type { ConfigNode, ConfigPath } from './tree.ts'
 import { spanOfValue } from './tree.ts'
 
@@ -45,7 +44,5 @@ function formatKeys(path: ConfigPath): string {
 
 function configError(code: DiagnosticCode, message: string, path: ConfigPath, tree: ConfigNode): ConfigError {
   const span = spanOfValue(tree, path)
-  return new ConfigError([
-    { severity: 'error', code, message, span, path, ...(isSecret(path) ? { secret: true } : {}) },
-  ])
+  return new ConfigError([{ severity: 'error', code, message, span, path }])
 }

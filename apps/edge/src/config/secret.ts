@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readFileSync } from 'node:fs'
 import type { Diagnostic } from './diagnostic.ts'
-import { isSecret } from './json-schema.ts'
+import { isSecret, keysAt } from './json-schema.ts'
 import type { ConfigNode, ConfigPath, MapEntry, MapNode } from './tree.ts'
 
 /** Replaces `{ file }` and `{ env }` by the secret they name; what cannot be read is reported where it is named. */
@@ -36,6 +36,22 @@ export function resolveSecrets(
       source.from === 'env' ? `${source.name} is not set or is empty` : `"${source.name}" cannot be read or is empty`
     diagnostics.push({ severity: 'error', code: 'config/unreadable-secret', message, span: node.span, path })
     return { kind: 'scalar', span: node.span, value: '-', text: false }
+  }
+}
+
+/** Marks every secret in a source, and every value that may be one under a misspelt key, as not to be shown. */
+export function hideSecrets(node: ConfigNode, path: ConfigPath = [], secret = false): void {
+  if (node.kind === 'scalar') {
+    if (secret) node.span.source.hidden.push(node.span)
+  } else if (node.kind === 'list') {
+    for (const [index, item] of node.items.entries()) hideSecrets(item, [...path, index], secret)
+  } else {
+    const keys = keysAt(path)
+    const besideSecrets = keys.some((key) => isSecret([...path, key]))
+    for (const [key, { value }] of node.entries) {
+      const inner = [...path, key]
+      hideSecrets(value, inner, secret || isSecret(inner) || (besideSecrets && !keys.includes(key)))
+    }
   }
 }
 

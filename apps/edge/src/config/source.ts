@@ -3,6 +3,7 @@ import { isAlias, isMap, isScalar, isSeq, parseDocument } from 'yaml'
 import type { Document, Node, Pair, Scalar } from 'yaml'
 import type { Diagnostic, DiagnosticCode } from './diagnostic.ts'
 import { expandVariables } from './expansion.ts'
+import { hideSecrets } from './secret.ts'
 import type { ConfigNode, MapEntry, SourceText, Span } from './tree.ts'
 
 /** What was read from one source: the tree as far as it could be read, and everything wrong with it. */
@@ -34,14 +35,17 @@ class SourceReader {
   }
 
   read(): ParsedSource {
-    const document = parseDocument(this.#source.text, { prettyErrors: false, stringKeys: false })
+    const document = parseDocument(this.#source.text, { prettyErrors: false })
     this.#collectFaults(document)
-    const tree = document.contents === null ? undefined : this.#node(document.contents, document)
+    // What a broken text means can only be guessed at, and every wrong guess would be one more error.
+    const isBroken = this.#diagnostics.some((each) => each.code === 'config/syntax')
+    let tree = document.contents === null ? undefined : this.#node(document.contents, document)
+    if (tree !== undefined) hideSecrets(tree)
     if (tree !== undefined && tree.kind !== 'map') {
-      if (this.#diagnostics.length === 0) this.#fault('config/wrong-type', 'must be a map of keys', tree.span)
-      return { tree: undefined, diagnostics: this.#diagnostics, variables: this.#variables }
+      if (!isBroken) this.#fault('config/wrong-type', 'must be a map of keys', tree.span)
+      tree = undefined
     }
-    return { tree, diagnostics: this.#diagnostics, variables: this.#variables }
+    return { tree: isBroken ? undefined : tree, diagnostics: this.#diagnostics, variables: this.#variables }
   }
 
   #collectFaults(document: Document.Parsed): void {

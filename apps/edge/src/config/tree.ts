@@ -6,6 +6,12 @@ export interface SourceText {
   readonly name: string
   /** What an excerpt is taken from; never holds the value of an environment variable. */
   readonly text: string
+  /** Parts of the text that no excerpt may show; filled in once it is known what the text says. */
+  readonly hidden: { readonly start: number; readonly end: number }[]
+}
+
+export function sourceText(name: string, text: string): SourceText {
+  return { name, text, hidden: [] }
 }
 
 /** Where in a source something stands, as offsets into its text. */

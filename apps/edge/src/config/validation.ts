@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import type { EdgeConfig } from '../config.ts'
 import type { Diagnostic, DiagnosticCode } from './diagnostic.ts'
 import { formatPath } from './diagnostic.ts'
-import { isSecret, keysAt } from './json-schema.ts'
+import { keysAt } from './json-schema.ts'
 import { configSchema } from './schema.ts'
 import { suggest } from './suggest.ts'
 import type { ConfigNode, ConfigPath } from './tree.ts'
@@ -91,7 +91,6 @@ function fault(
     span: spanOfValue(root, path),
     path,
     ...(suggestion === undefined ? {} : { suggestion }),
-    ...(isSecret(path) ? { secret: true } : {}),
   }
 }
 
