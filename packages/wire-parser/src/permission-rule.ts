@@ -22,10 +22,12 @@ export function expandEntry(entry: string, values: TemplateValues, queues: boole
   if (request !== undefined) {
     throw new TypeError(`permission ${JSON.stringify(entry)}: "{${request.name}}" is of a request; use {{…}}`)
   }
-  if (parseRule(write(parts, new Map(), 'x'), queues) === undefined) {
+  const sample = parseRule(write(parts, new Map(), 'x'), queues)
+  if (sample === undefined) {
     const form = queues ? 'a subject pattern, or a pattern, one blank and a queue pattern' : 'a subject pattern'
     throw new TypeError(`permission ${JSON.stringify(entry)}: not ${form} ("*" and a last ">" stand for whole tokens)`)
   }
+  if (parts.every((part) => part.kind === 'text')) return [sample]
   const rules: PermissionRule[] = []
   for (const chosen of combinations(parts, values) ?? []) {
     const rule = parseRule(write(parts, chosen, ''), queues)
