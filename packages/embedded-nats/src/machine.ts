@@ -25,7 +25,7 @@ export interface Machine {
 }
 
 /** How long and how much a search takes at most. */
-export interface SearchLimits {
+interface SearchLimits {
   readonly probeMs: number
   readonly connectMs: number
   readonly stallMs: number

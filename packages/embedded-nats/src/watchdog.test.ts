@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { build } from 'vite'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
+import { bundleProgram } from './bundle.test-support.ts'
 import { temporaryFolder } from './fake-machine.test-support.ts'
 import { startNatsServer } from './nats-server.ts'
 import type { StartOptions } from './nats-server.ts'
@@ -18,6 +18,9 @@ import { makeLedger, readLedger, WireClient } from './wire-client.test-support.t
 
 /** A killed parent's broker, watchdog included, is gone within this. */
 const promisedMs = 1000
+
+/** Kills at random moments: once in a short run, 20 times in a long one. */
+const rounds = Array.from({ length: inject('propertyRuns') > 1000 ? 20 : 1 }, (_, round) => round + 1)
 
 interface StartedServer {
   readonly pid: number
@@ -28,19 +31,9 @@ interface StartedServer {
 let folder: string
 let program: string
 beforeAll(async () => {
-  // The parent must be a real Node process; the oldest supported Node runs no TypeScript, so it is bundled from source.
+  // The parent must be a real Node process.
   folder = await mkdtemp(join(tmpdir(), 'nats-edge-test-'))
-  await build({
-    configFile: false,
-    logLevel: 'silent',
-    build: {
-      ssr: fileURLToPath(new URL('parent.test-program.ts', import.meta.url)),
-      outDir: folder,
-      target: 'node20',
-      rolldownOptions: { output: { entryFileNames: 'parent.mjs' } },
-    },
-  })
-  program = join(folder, 'parent.mjs')
+  program = await bundleProgram(fileURLToPath(new URL('parent.test-program.ts', import.meta.url)), folder)
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
@@ -105,35 +98,38 @@ describe.each(inject('natsServers'))('reliability F20: the parent of nats-server
     expect(tookMs).toBeLessThan(promisedMs)
   })
 
-  it('loses nothing that was acknowledged, and its successor starts at once on the same port and data', async () => {
-    const dataDir = await temporaryFolder()
-    const first = new Parent([{ binary, dataDir }])
-    const [{ pid, port }] = await first.started()
-    const client = await WireClient.connect(port)
-    await makeLedger(client)
-    let acknowledged = 0
-    const publishing = Array.from({ length: 20 }, async () => {
-      for (;;) {
-        const answer = await client.request('ledger', 'x'.repeat(100))
-        if (answer.includes('"seq"')) acknowledged++
-      }
-    })
-    expect(publishing).toHaveLength(20)
-    // Not a fixed moment: wherever the broker is once it has acknowledged this many.
-    const enough = 200 + Math.floor(Math.random() * 300)
-    await waitUntil(`${enough} messages were acknowledged`, () => acknowledged >= enough)
-    first.kill('SIGKILL')
-    const second = new Parent([{ binary, dataDir, port }])
-    const [next] = await second.started()
-    client.close()
-    expect(isRunning(pid)).toBe(false)
-    expect(next).toMatchObject({ port, dataDir })
-    const reader = await WireClient.connect(port)
-    const { messages, lastSequence } = await readLedger(reader)
-    reader.close()
-    expect(messages).toBeGreaterThanOrEqual(acknowledged)
-    expect(lastSequence).toBe(messages)
-  })
+  it.each(rounds)(
+    'loses nothing that was acknowledged, and its successor starts at once on the same port and data (%i)',
+    async () => {
+      const dataDir = await temporaryFolder()
+      const first = new Parent([{ binary, dataDir }])
+      const [{ pid, port }] = await first.started()
+      const client = await WireClient.connect(port)
+      await makeLedger(client)
+      let acknowledged = 0
+      const publishing = Array.from({ length: 20 }, async () => {
+        for (;;) {
+          const answer = await client.request('ledger', 'x'.repeat(100))
+          if (answer.includes('"seq"')) acknowledged++
+        }
+      })
+      expect(publishing).toHaveLength(20)
+      // Not a fixed moment: wherever the broker is once it has acknowledged this many.
+      const enough = 200 + Math.floor(Math.random() * 300)
+      await waitUntil(`${enough} messages were acknowledged`, () => acknowledged >= enough)
+      first.kill('SIGKILL')
+      const second = new Parent([{ binary, dataDir, port }])
+      const [next] = await second.started()
+      client.close()
+      expect(isRunning(pid)).toBe(false)
+      expect(next).toMatchObject({ port, dataDir })
+      const reader = await WireClient.connect(port)
+      const { messages, lastSequence } = await readLedger(reader)
+      reader.close()
+      expect(messages).toBeGreaterThanOrEqual(acknowledged)
+      expect(lastSequence).toBe(messages)
+    },
+  )
 
   it('loses only the broker that is stopped when it has two', async () => {
     const parent = new Parent([{ binary }, { binary }])
