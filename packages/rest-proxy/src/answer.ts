@@ -46,7 +46,18 @@ export function replyToAnswer(reply: Reply, method: string, maxStatus: number): 
 /** The problem document of a failed request. */
 export function problemAnswer(error: ProxyError, requestId: string, method: string): Answer {
   const body = error.toProblem(requestId)
-  const headers = ['Content-Type', 'application/problem+json', ...nosniff, 'X-Request-Id', requestId, ...error.headers]
+  const headers = [
+    'Content-Type',
+    'application/problem+json',
+    ...nosniff,
+    'X-Request-Id',
+    headerValue(requestId),
+    ...error.headers,
+  ]
+  // Jitter, so that everyone who was turned away now does not come back in the same second.
+  if (error.status === 503 && !error.headers.includes('Retry-After')) {
+    headers.push('Retry-After', String(1 + Math.floor(Math.random() * 3)))
+  }
   return { status: error.status, headers, body: method === 'HEAD' ? undefined : body, length: body.length }
 }
 

@@ -23,14 +23,8 @@ export function busSource(nats: RestProxySource): BusSource {
     const bus = busFrom(nats)
     return { busFor: () => bus, ready: () => connected(bus) }
   }
-  // A promise gives a new Bus each time it is asked for one; the caller's function may well return the same promise.
-  const known = new WeakMap<object, Bus>()
-  const busFor = (principal: Principal | undefined): Bus => {
-    const source = nats(principal)
-    const bus = known.get(source) ?? busFrom(source)
-    known.set(source, bus)
-    return bus
-  }
+  // A connection, or a promise of one, has one Bus however often it is asked for.
+  const busFor = (principal: Principal | undefined): Bus => busFrom(nats(principal))
   return { busFor, ready: () => Promise.resolve() }
 }
 

@@ -6,6 +6,7 @@ import { jsonAnswer, replyToAnswer } from './answer.ts'
 import { headersReply, writeRequestFacts } from './envelope/headers.ts'
 import { decodePubAck, writePublishFacts } from './envelope/publish.ts'
 import type { Exchange } from './exchange.ts'
+import { headerValue } from './header-value.ts'
 import { ProxyError, type ProxyErrorCode } from './proxy-error.ts'
 import { type HookRequest, type ReplyHook, runHooks } from './reply-hook.ts'
 import { natsProxyReply } from './reply-response.ts'
@@ -217,7 +218,7 @@ export class Delivery {
     const { request, route, maxStatus } = this.#exchange
     const answer = replyToAnswer(reply, request.method, maxStatus)
     if (route.envelope === 'nats-proxy') this.#exchange.finish(answer)
-    else this.#exchange.finish({ ...answer, headers: [...answer.headers, 'X-Request-Id', request.id] })
+    else this.#exchange.finish({ ...answer, headers: [...answer.headers, 'X-Request-Id', headerValue(request.id)] })
   }
 
   #acknowledged(message: BusMessage): void {
@@ -227,6 +228,6 @@ export class Delivery {
   #accepted(document: unknown): void {
     const { request } = this.#exchange
     const answer = jsonAnswer(202, document, request.method)
-    this.#exchange.finish({ ...answer, headers: [...answer.headers, 'X-Request-Id', request.id] })
+    this.#exchange.finish({ ...answer, headers: [...answer.headers, 'X-Request-Id', headerValue(request.id)] })
   }
 }

@@ -73,3 +73,13 @@ export async function until(what: string, condition: () => boolean, deadlineMs =
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
+
+/** The newest broker of this run, for what no version changes. */
+export function newestServer(servers: readonly { readonly path: string; readonly version: string }[]): {
+  readonly path: string
+  readonly version: string
+} {
+  const newest = servers.at(-1)
+  if (newest === undefined) throw new Error('no nats-server to test with')
+  return newest
+}
