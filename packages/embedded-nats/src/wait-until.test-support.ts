@@ -26,7 +26,7 @@ export function isRunning(pid: number): boolean {
   return process.platform !== 'linux' || !/^State:\s+[ZX]/m.test(statusOf(pid))
 }
 
-/** The process ids of a process group, Linux only. */
+/** What /proc says of a process; as if it had ended when it is gone. */
 function statusOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/status`, 'utf8')
