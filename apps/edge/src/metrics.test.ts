@@ -8,6 +8,11 @@ function counter(name: string, samples: MetricFamily['samples'], help = 'Help.')
   return { name, help, kind: 'counter', samples }
 }
 
+function counts(metrics: HttpMetrics): readonly string[] {
+  const [family] = metrics.families()
+  return Array.from(family?.samples ?? [], ({ labels, value }) => `${Object.values(labels).join(' ')} ${String(value)}`)
+}
+
 describe('MetricsRegistry', () => {
   it('makes one family of equal names and tells the surfaces apart', () => {
     const registry = new MetricsRegistry({ maxSeriesPerMetric: 10 })
@@ -78,14 +83,6 @@ describe('MetricsRegistry', () => {
 
 describe('HttpMetrics', () => {
   const request = { surface: 'rest', route: '/a', method: 'GET', status: 200, seconds: 0.003 }
-
-  function counts(metrics: HttpMetrics): readonly string[] {
-    const [family] = metrics.families()
-    return Array.from(
-      family?.samples ?? [],
-      ({ labels, value }) => `${Object.values(labels).join(' ')} ${String(value)}`,
-    )
-  }
 
   it('counts per surface, route, method and status', () => {
     const metrics = new HttpMetrics({ maxSeriesPerMetric: 100 })
