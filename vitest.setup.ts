@@ -1,4 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { TestProject } from 'vitest/node'
 
 interface TestServer {
@@ -9,13 +12,24 @@ interface TestServer {
 // Every broker this project promises to work with: what Debian ships, and a current release.
 const wantedVersions = ['>=2.9.10 <2.10', '>=2.14.3']
 
-/** Finds or installs the brokers the tests run on and says which they are. */
+/** Builds the server, for tests that run it as a process, and finds or installs the brokers, saying which they are. */
 export default async function setup(project: TestProject): Promise<void> {
+  build()
   const servers = process.env['NATS_EDGE_TEST_SERVERS'] ? listedServers() : await foundServers()
   const names = servers.map((server) => `${server.version} (${server.path})`).join(', ')
   console.log(`nats-server under test: ${names}${servers.length < 2 ? ' - ONLY ONE VERSION could be had' : ''}`)
   project.provide('natsServers', servers)
   project.provide('propertyRuns', Number(process.env['PROPERTY_RUNS'] ?? 1000))
+}
+
+function build(): void {
+  const root = dirname(fileURLToPath(import.meta.url))
+  const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc')
+  try {
+    execFileSync(process.execPath, [tsc, '-b', 'apps/edge'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+  } catch {
+    console.log('the build reports type errors: process tests run what it wrote all the same')
+  }
 }
 
 function listedServers(): TestServer[] {
