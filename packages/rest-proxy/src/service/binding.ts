@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { matches, overlaps, parseSubject, type Pattern, type Subscription } from '@nats-edge/wire-parser'
+import {
+  type BusMessage,
+  matches,
+  overlaps,
+  parseSubject,
+  type Pattern,
+  type Subscription,
+} from '@nats-edge/wire-parser'
 import type { Handler } from './chain.ts'
 import type { RoutePattern } from './route-pattern.ts'
 import { compareExactness } from './subject-rank.ts'
@@ -50,8 +57,8 @@ export class Binding {
   }
 
   /** The route for a message, undefined if none takes its method. */
-  route(subject: string, method: string): ServiceRoute | undefined {
-    const binding = this.#moreExact.length === 0 ? this : this.#mostExact(subject)
+  route(message: BusMessage, method: string): ServiceRoute | undefined {
+    const binding = this.#moreExact.length === 0 ? this : this.#mostExact(message.subject)
     return binding.#routeFor(method)
   }
 

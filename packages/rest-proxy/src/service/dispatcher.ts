@@ -84,9 +84,13 @@ export class Dispatcher {
       this.#options.observe?.({ type: 'request.failed', route: binding.label, error })
       return this.#refuse(binding, reply, new ServiceError('bad_envelope', 'the request envelope cannot be decoded'))
     }
-    const route = binding.route(message.subject, incoming.method)
-    const fault = route === undefined ? noMethod() : this.#fault(route, incoming)
-    if (route === undefined || fault !== undefined) return this.#refuse(binding, reply, fault ?? noMethod(), incoming)
+    const route = binding.route(message, incoming.method)
+    if (route === undefined) {
+      const error = new ServiceError('method_not_allowed', 'the service does not take this method')
+      return this.#refuse(binding, reply, error, incoming)
+    }
+    const fault = this.#fault(route, incoming)
+    if (fault !== undefined) return this.#refuse(binding, reply, fault, incoming)
     const c = new ServiceContext(incoming, route.pattern)
     const startedMs = this.#options.observe === undefined ? 0 : performance.now()
     this.#run({ c, incoming, route, reply, startedMs })
@@ -196,8 +200,4 @@ export class Dispatcher {
     this.#whenIdle = []
     for (const resolve of waiters) resolve()
   }
-}
-
-function noMethod(): ServiceError {
-  return new ServiceError('method_not_allowed', 'the service does not take this method')
 }

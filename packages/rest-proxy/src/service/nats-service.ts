@@ -61,6 +61,7 @@ class BusService implements NatsService {
   readonly #options: ResolvedOptions
   readonly #dispatcher: Dispatcher
   readonly #bindings: Binding[] = []
+  readonly #abort = (): void => void this.close({ drainMs: 0 })
   #closing: Promise<void> | undefined
 
   constructor(bus: Bus, options: ResolvedOptions) {
@@ -68,9 +69,8 @@ class BusService implements NatsService {
     this.#options = options
     this.#dispatcher = new Dispatcher(bus, options)
     const { signal } = options
-    const abort = (): void => void this.close({ drainMs: 0 })
-    if (signal?.aborted === true) abort()
-    else signal?.addEventListener('abort', abort, { once: true })
+    if (signal?.aborted === true) this.#abort()
+    else signal?.addEventListener('abort', this.#abort, { once: true })
   }
 
   use(middleware: Middleware): this {
@@ -123,6 +123,7 @@ class BusService implements NatsService {
 
   close(options?: { readonly drainMs?: number }): Promise<void> {
     const { drainMs = defaultDrainMs } = options ?? {}
+    if (!(drainMs >= 0)) throw new RangeError(`drainMs: ${drainMs} is no time to wait`)
     this.#closing ??= this.#close()
     return within(drainMs, this.#closing)
   }
@@ -164,6 +165,7 @@ class BusService implements NatsService {
   }
 
   async #close(): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#abort)
     for (const binding of this.#bindings) binding.subscription?.unsubscribe()
     await this.#dispatcher.drained()
     // What has been answered must reach the server before the caller closes the connection.
@@ -183,6 +185,8 @@ function checkFunction<Hook>(name: string, hook: Hook): Hook {
 }
 
 async function within(limitMs: number, work: Promise<void>): Promise<void> {
+  // What a timer cannot hold is no limit.
+  if (limitMs > 0x7fffffff) return work
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, limitMs)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { NatsConnection } from '@nats-io/transport-node'
+import { startNatsServer } from '@nats-edge/embedded-nats'
+import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { describe, expect, inject, it } from 'vitest'
 import { decodeResponse } from '../envelope/nats-proxy.ts'
-import { natsService, type NatsService } from '../service.ts'
+import { natsService, type NatsService, type ServiceEvent } from '../service.ts'
 import { bench, Gate, payload, samplesOf, text, until } from './service-bench.test-support.ts'
 
 async function becomesReady(service: NatsService): Promise<void> {
@@ -46,6 +47,20 @@ describe.each(inject('natsServers'))('the life of a service on nats-server $vers
       service.get('/promised', (c) => c.json(200, 'kept'))
       await becomesReady(service)
       expect(text((await rig.ask('GET:.promised')).body)).toBe('"kept"')
+    })
+
+    it('rejects when the server refuses a subscription', async () => {
+      const config = `authorization { users = [ { user: a, password: b, permissions: { subscribe: { deny: ["GET:.secret"] } } } ] }`
+      await using server = await startNatsServer({ binary, jetstream: false, config })
+      const nats = await connect({ servers: server.url, user: 'a', pass: 'b' })
+      const events: ServiceEvent[] = []
+      const service = natsService(nats, { observe: (event) => events.push(event) })
+      service.get('/open', () => {}).get('/secret', () => {})
+      await expect(service.ready()).rejects.toMatchObject({ code: 'forbidden' })
+      expect(events).toEqual([
+        { type: 'subscription.ended', route: '/secret', error: expect.objectContaining({ code: 'forbidden' }) },
+      ])
+      await nats.close()
     })
 
     it('refuses what is no connection', () => {
@@ -98,6 +113,35 @@ describe.each(inject('natsServers'))('the life of a service on nats-server $vers
       expect(performance.now() - started).toBeLessThan(2000)
       door.open()
       expect((await asked).statusCode).toBe(200)
+    })
+
+    it('waits for as long as it takes with drainMs: Infinity and refuses what is no time', async () => {
+      const door = new Gate()
+      let running = 0
+      const service = await rig.serve((service) => {
+        service.get('/patient', () => {
+          running++
+          return door.opened
+        })
+      })
+      const asked = rig.ask('GET:.patient')
+      await until('running', () => running === 1)
+      expect(() => service.close({ drainMs: Number.NaN })).toThrow(RangeError)
+      expect(() => service.close({ drainMs: -1 })).toThrow(RangeError)
+      let closed = false
+      const closing = service.close({ drainMs: Infinity }).then(() => {
+        closed = true
+      })
+      await rig.proxy.flush()
+      expect(closed).toBe(false)
+      door.open()
+      await closing
+      expect((await asked).statusCode).toBe(200)
+    })
+
+    it('comes first with a signal that is aborted already', async () => {
+      const service = natsService(await rig.dial(), { signal: AbortSignal.abort() })
+      expect(() => service.get('/late', () => {})).toThrow(TypeError)
     })
 
     it('is what an aborted signal does', async () => {
