@@ -21,6 +21,7 @@ export class Bench {
   readonly #options: BenchOptions
   readonly #processes: BenchProcess[] = []
   #broker: Promise<Broker> | undefined
+  #natsServer: string | undefined
   #closed: Promise<void> | undefined
 
   static async open(options: BenchOptions): Promise<Bench> {
@@ -37,10 +38,16 @@ export class Bench {
     return this.#processes
   }
 
+  /** Version of the nats-server; undefined while there is none. */
+  get natsServer(): string | undefined {
+    return this.#natsServer
+  }
+
   /** The one nats-server of the row, started when first asked for. */
   broker(): Promise<Broker> {
     this.#broker ??= startBroker(this.#options.onStep).then((broker) => {
       this.#processes.push(broker)
+      this.#natsServer = broker.version
       return broker
     })
     return this.#broker

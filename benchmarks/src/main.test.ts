@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest'
+import type { NodeProcess } from './node-process.ts'
+import type * as nodeProcess from './node-process.ts'
 import { loadRows } from './row-list.ts'
 
 const run = promisify(execFile)
@@ -36,6 +38,10 @@ interface Ended {
 }
 
 function bench(...args: string[]): Promise<Ended> {
+  return benchWith(env, ...args)
+}
+
+function benchWith(env: NodeJS.ProcessEnv, ...args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
     execFile(process.execPath, [program, ...args], { env }, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })
@@ -53,6 +59,7 @@ describe('npm run bench', () => {
     for (const row of written.rows) {
       expect(stdout).toContain(`${row.name}: ${row.title}`)
       expect([row.subject.errors, row.reference.errors]).toEqual([{}, {}])
+      expect(row.natsServer).toBe(inject('natsServers').at(-1)?.version)
       expect(row.gates.length).toBeGreaterThan(1)
       for (const ratio of Object.values(row.ratios)) expect(ratio).toEqual(spreadOfNumbers)
       for (const side of [row.subject, row.reference]) {
@@ -86,12 +93,105 @@ describe('npm run bench', () => {
     expect(stderr).toContain(says)
     expect(stderr).toContain('Usage: npm run bench')
   })
+
+  it('ends with 1 and says why when a run cannot start', async () => {
+    const { code, stderr } = await benchWith(
+      { ...env, NATS_EDGE_TEST_SERVERS: process.execPath },
+      '--rows',
+      'bus-request',
+    )
+    expect(code).toBe(1)
+    expect(stderr).toContain(`${process.execPath} -v printed`)
+  })
+})
+
+describe('NodeProcess', () => {
+  const startedProcesses: NodeProcess[] = []
+
+  afterEach(async () => {
+    for (const started of startedProcesses.splice(0)) await started.stop()
+  })
+
+  async function start(name: string, source: string, profileDirectory?: string): Promise<NodeProcess> {
+    const built = (await import(pathToFileURL(join(folder, 'dist/node-process.js')).href)) as typeof nodeProcess
+    const module = join(scratch, `${name}.mjs`)
+    const channel = pathToFileURL(join(folder, 'dist/command-channel.js')).href
+    await writeFile(module, `import { announceReady, answerCommands } from '${channel}'\n${source}`)
+    const started = new built.NodeProcess({ name, module, outputFile: join(scratch, `${name}.log`), profileDirectory })
+    startedProcesses.push(started)
+    return started
+  }
+
+  it('tells what the program announced, answers commands and passes failures on', async () => {
+    const started = await start(
+      'answering',
+      `answerCommands({ double: (n) => n * 2, fail: () => { throw new Error('no luck') } })
+       announceReady({ port: 7 })`,
+    )
+    expect(await started.ready()).toEqual({ port: 7 })
+    expect(await started.call('double', 21)).toBe(42)
+    await expect(started.call('fail')).rejects.toThrow(/answering: .*no luck/)
+  })
+
+  it('reads the CPU time that the program used', async () => {
+    const started = await start(
+      'burning',
+      `answerCommands({ burn: (ms) => { const until = performance.now() + ms; while (performance.now() < until); } })
+       announceReady()`,
+    )
+    await started.ready()
+    const before = await started.cpuSeconds()
+    await started.call('burn', 200)
+    expect((await started.cpuSeconds()) - before).toBeGreaterThan(0.02)
+  })
+
+  it('fails with the last output of a program that ends', async () => {
+    const started = await start('ending', `console.error('out of luck'); process.exitCode = 3`)
+    await expect(started.ready()).rejects.toThrow(/ending ended with code 3.*\n.*out of luck/)
+    await expect(started.call('cpu')).rejects.toThrow('ending is not running')
+  })
+
+  it('fails what was asked of a program that ends meanwhile', async () => {
+    const started = await start(
+      'dying',
+      `answerCommands({ die: () => process.kill(process.pid, 'SIGKILL') }); announceReady()`,
+    )
+    await started.ready()
+    await expect(started.call('die')).rejects.toThrow('dying ended with SIGKILL')
+  })
+
+  it('does not wait for an answer for ever', async () => {
+    const started = await start('silent', `announceReady()`)
+    await started.ready()
+    await expect(started.call('unknown', undefined, 50)).rejects.toThrow('silent did not answer "unknown" in time')
+  })
+
+  it('leaves a profile when it is stopped', async () => {
+    const started = await start('profiled', `announceReady()`, scratch)
+    await started.ready()
+    await started.stop()
+    const { nodes } = JSON.parse(await readFile(join(scratch, 'profiled.cpuprofile'), 'utf8'))
+    expect(nodes.length).toBeGreaterThan(0)
+  })
+
+  it('keeps settings of the machine away from the program', async () => {
+    vi.stubEnv('NATS_EDGE_LOG_LEVEL', 'trace')
+    vi.stubEnv('NODE_OPTIONS', '--no-warnings')
+    try {
+      const started = await start('plain', `announceReady([process.env.NATS_EDGE_LOG_LEVEL, process.env.NODE_OPTIONS])`)
+      expect(await started.ready()).toEqual([undefined, undefined])
+    } finally {
+      vi.unstubAllEnvs()
+    }
+  })
 })
 
 // Which processes belong to whom is read from /proc.
 describe.runIf(process.platform === 'linux')('a run that is ended early', () => {
   it.each(['SIGINT', 'SIGKILL'] as const)('leaves no process behind after %s', async (signal) => {
-    const child = spawn(process.execPath, [program, '--rows', 'bus-request', '--rounds', '100'], { env })
+    const child = spawn(process.execPath, [program, '--rows', 'bus-request', '--rounds', '100', '--seconds', '0.5'], {
+      env,
+    })
     await untilRound(child)
     const started = await descendants(child.pid ?? 0)
     expect(started.length).toBeGreaterThanOrEqual(4)

@@ -130,7 +130,7 @@ function forkProbed(options: NodeProcessOptions): ChildProcess {
 }
 
 /** The environment without what would change how the program runs: its own settings and Node's options. */
-export function plainEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+function plainEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = Object.entries(environment).filter(([name]) => name !== 'NODE_OPTIONS' && !name.startsWith('NATS_EDGE_'))
   return Object.fromEntries(kept)
 }

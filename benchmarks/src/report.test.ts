@@ -22,6 +22,7 @@ const result: RowResult = {
   name: 'rest-get',
   title: 'GET',
   cpuPer: 10_000,
+  natsServer: '2.15.2',
   subject: side('nats-edge'),
   reference: side('bare Hono', { ratePerSecond: 10_000 }),
   ratios: {
@@ -40,6 +41,7 @@ describe('rowReport', () => {
   it('prints both sides, the ratios with the gates beside them and who used the CPU', () => {
     expect(rowReport(result).split('\n')).toEqual([
       'rest-get: GET',
+      '  nats-server 2.15.2',
       '             rate/s  CPU s/10k  p50 ms  p99 ms  operations  errors',
       '  nats-edge    5123      0.610    1.23    9.88       15000       0',
       '  bare Hono   10000      0.610    1.23    9.88       15000       0',

@@ -16,6 +16,7 @@ export function rowReport(result: RowResult): string {
   const { subject, reference, ratios } = result
   const lines = [
     `${result.name}: ${result.title}`,
+    ...(result.natsServer === undefined ? [] : [`  nats-server ${result.natsServer}`]),
     ...table([
       ['', 'rate/s', `CPU s/${thousands(result.cpuPer)}`, 'p50 ms', 'p99 ms', 'operations', 'errors'],
       sideCells(subject, result.cpuPer),

@@ -97,11 +97,12 @@ describe('summarizeRow', () => {
   it('puts the subject over the reference and checks the gates', async () => {
     const subject = fakeSide(fakeProcess('ours', 0.6), { operations: 100, micros: 64 })
     const reference = fakeSide(fakeProcess('theirs', 0.4), { operations: 200, micros: 32 })
-    const result = summarizeRow(
-      row,
-      summarizeSide(subject, await rounds(subject, 3)),
-      summarizeSide(reference, await rounds(reference, 3)),
-    )
+    const sides = {
+      subject: summarizeSide(subject, await rounds(subject, 3)),
+      reference: summarizeSide(reference, await rounds(reference, 3)),
+    }
+    const result = summarizeRow(row, sides, '2.15.2')
+    expect(result.natsServer).toBe('2.15.2')
     expect(result.ratios.cpu.median).toBeCloseTo(3)
     expect(result.ratios.rate.median).toBeCloseTo(0.5)
     expect(result.ratios.p99.median).toBeCloseTo(2)
@@ -118,7 +119,10 @@ describe('summarizeRow', () => {
     const subject = fakeSide(fakeProcess('ours', 0.1), { operations: 10 })
     const reference = fakeSide(fakeProcess('theirs', 0.1), { operations: 10, errors: { 'status 500': 2 } })
     const theirs = summarizeSide(reference, await rounds(reference, 2))
-    const result = summarizeRow(row, summarizeSide(subject, await rounds(subject, 2)), theirs)
+    const result = summarizeRow(row, {
+      subject: summarizeSide(subject, await rounds(subject, 2)),
+      reference: theirs,
+    })
     expect(theirs.errors).toEqual({ 'status 500': 4 })
     expect(result.errors).toBe(4)
     expect(result.gates.find(({ measure }) => measure === 'errors')?.passed).toBe(false)

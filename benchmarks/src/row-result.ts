@@ -10,6 +10,8 @@ export interface RowResult {
   readonly name: string
   readonly title: string
   readonly cpuPer: number
+  /** Version of the broker; undefined for a row without one. */
+  readonly natsServer: string | undefined
   readonly subject: SideResult
   readonly reference: SideResult
   /** Subject over reference, round by round. */
@@ -17,6 +19,12 @@ export interface RowResult {
   /** Of both sides, all rounds. */
   readonly errors: number
   readonly gates: readonly GateResult[]
+}
+
+/** What both sides of a row came to. */
+export interface MeasuredSides {
+  readonly subject: SideResult
+  readonly reference: SideResult
 }
 
 export interface SideResult {
@@ -37,7 +45,8 @@ export interface SideResult {
   readonly rounds: readonly Sample[]
 }
 
-export function summarizeRow(row: Row, subject: SideResult, reference: SideResult): RowResult {
+export function summarizeRow(row: Row, sides: MeasuredSides, natsServer?: string): RowResult {
+  const { subject, reference } = sides
   const compare = (value: (sample: Sample) => number): Spread =>
     spread(ratios(subject.rounds.map(value), reference.rounds.map(value)))
   const found = {
@@ -48,7 +57,8 @@ export function summarizeRow(row: Row, subject: SideResult, reference: SideResul
   const errors = [...subject.rounds, ...reference.rounds].reduce((sum, sample) => sum + sample.errorCount, 0)
   const values = { cpu: found.cpu.median, rate: found.rate.median, p99: found.p99.median, errors }
   const gates = row.gates.map((gate) => checkGate(gate, values))
-  return { name: row.name, title: row.title, cpuPer: row.cpuPer, subject, reference, ratios: found, errors, gates }
+  const { name, title, cpuPer } = row
+  return { name, title, cpuPer, natsServer, subject, reference, ratios: found, errors, gates }
 }
 
 export function summarizeSide(side: Side, rounds: readonly Sample[]): SideResult {

@@ -31,7 +31,11 @@ export async function runRow(row: Row, options: RunOptions): Promise<RowResult> 
       subjectSamples.push(await takeSample(subject, bench.processes, durationMs))
       referenceSamples.push(await takeSample(reference, bench.processes, durationMs))
     }
-    return summarizeRow(row, summarizeSide(subject, subjectSamples), summarizeSide(reference, referenceSamples))
+    const sides = {
+      subject: summarizeSide(subject, subjectSamples),
+      reference: summarizeSide(reference, referenceSamples),
+    }
+    return summarizeRow(row, sides, bench.natsServer)
   } finally {
     options.signal?.removeEventListener('abort', stop)
     await bench.close()
