@@ -24,7 +24,7 @@ beforeAll(async () => {
   await run(process.execPath, [join(tsc, '../bin/tsc'), '-b', join(folder, 'tsconfig.build.json')])
   scratch = await mkdtemp(join(tmpdir(), 'nats-edge-bench-test-'))
   const servers = inject('natsServers').map(({ path }) => path)
-  env = { ...process.env, NATS_EDGE_TEST_SERVERS: servers.join(','), INIT_CWD: scratch }
+  env = { ...process.env, NATS_EDGE_TEST_SERVERS: servers.join(','), INIT_CWD: scratch, TMPDIR: scratch }
 }, 120_000)
 
 afterAll(async () => {
