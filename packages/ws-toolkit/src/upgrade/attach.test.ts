@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { getRequestListener, upgradeWebSocket as nodeServerUpgrade } from '@hono/node-server'
 import { Hono } from 'hono'
@@ -238,6 +239,49 @@ describe('attachWebSockets', () => {
     await vi.waitFor(() => expect(socket.bytesWritten).toBeGreaterThan(0))
     socket.resetAndDestroy()
     await host.closed()
+  })
+
+  it('refuses with 503 what had not reached its route when close() was called', async () => {
+    const door = gate()
+    let arrived = false
+    const calls: string[] = []
+    const app = new Hono()
+    app.use(async (_c, next) => {
+      arrived = true
+      await door.passed
+      await next()
+    })
+    app.get(
+      '/ws',
+      upgradeWebSocket(() => ({ onOpen: () => void calls.push('open'), onAbort: () => void calls.push('abort') })),
+    )
+    const server = createServer()
+    const attached = attachWebSockets(server, app)
+    const host = await listening(server.listen(0, '127.0.0.1'))
+    const reply = rawRequestTo(host, handshake('/ws'))
+    await vi.waitFor(() => expect(arrived).toBe(true))
+    attached.close()
+    door.open()
+    expect((await reply).status).toBe(503)
+    expect(calls).toEqual(['abort'])
+  })
+
+  it.each([
+    ['at once when it leaves', false, 0, 700],
+    ['after a second when it stays', true, 900, 5000],
+  ])('lets go of a refused client %s', async (_when, allowHalfOpen, least, most) => {
+    const host = await startAttached(new Hono())
+    const socket = connect({ port: host.port, host: '127.0.0.1', allowHalfOpen })
+    onTestFinished(() => void socket.destroy())
+    socket.resume()
+    // Frames the server will not read: they must not hide the end of the connection.
+    socket.write(`${handshake('/nothing')}${'\x81\x80\0\0\0\0'.repeat(20_000)}`, 'latin1')
+    await once(socket, 'end')
+    const start = performance.now()
+    await vi.waitFor(async () => expect(await connectionsOf(host)).toBe(0), { interval: 5, timeout: 6000 })
+    const elapsed = performance.now() - start
+    expect(elapsed).toBeGreaterThanOrEqual(least)
+    expect(elapsed).toBeLessThan(most)
   })
 
   it('refuses with 503 after close(), keeps what is open, and may be attached again', async () => {

@@ -4,7 +4,7 @@ import type { Server } from 'node:http'
 import { createRequire } from 'node:module'
 import { serve, upgradeWebSocket as nodeServerUpgrade, type WebSocketServerLike } from '@hono/node-server'
 import { Hono } from 'hono'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { WebSocketServer, type WebSocket } from 'ws'
 import {
   countingAdmission,
@@ -67,8 +67,8 @@ describe('webSocketServer', () => {
     expect([await two.code, await stranger.code]).toEqual([1009, 1009])
     expect(announced).toHaveLength(1)
     expect(heads).toHaveLength(1)
-    expect({ admitted: admission.admitted, released: admission.released }).toEqual({ admitted: 2, released: 2 })
     await host.closed()
+    await vi.waitFor(() => expect(admission).toMatchObject({ admitted: 2, released: 2 }))
   })
 
   it('lets the headers of a stranger reach its own 101', async () => {

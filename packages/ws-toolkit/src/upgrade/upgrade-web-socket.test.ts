@@ -5,10 +5,9 @@ import { cors } from 'hono/cors'
 import { logger } from 'hono/logger'
 import { secureHeaders } from 'hono/secure-headers'
 import { describe, expect, it, vi } from 'vitest'
-import type { WebSocket } from 'ws'
 import { handshake, headerOf, hosts, open, rawRequestTo, rawSocket } from './hosts.test-support.ts'
 import type { SocketEvents } from './socket-events.ts'
-import type { SocketOptions, UpgradeEvent } from './socket-options.ts'
+import type { SocketOptions } from './socket-options.ts'
 import { upgradeSignal, upgradeWebSocket } from './upgrade-web-socket.ts'
 
 const echo: SocketEvents = { onMessage: (event, ws) => ws.send(`echo ${String(event.data)}`) }
@@ -27,59 +26,7 @@ function choosing(subprotocol: string): MiddlewareHandler {
   })
 }
 
-function failing(text: string): never {
-  throw new Error(text)
-}
-
-// The types allow no promise; people write async handlers all the same.
-const rejecting: NonNullable<SocketEvents['onMessage']> = (): void => Promise.reject(new Error('in message')) as never
-
 describe.each(hosts)('upgradeWebSocket under $name', ({ name, start }) => {
-  it('calls every handler in its turn', async () => {
-    const calls: unknown[] = []
-    const host = await start(
-      appWith((c) => ({
-        onOpen: (event, ws) => calls.push([event.type, ws.readyState, ws.protocol, ws.url?.pathname, c.req.path]),
-        onMessage: (event, ws) => {
-          calls.push(event.data instanceof ArrayBuffer ? [...new Uint8Array(event.data)] : event.data)
-          ws.send('got')
-        },
-        onClose: (event) => calls.push([event.type, event.code, event.reason, event.wasClean]),
-        onAbort: () => calls.push('abort'),
-      })),
-    )
-    const client = await open(host, '/ws')
-    client.ws.send('text')
-    expect(await client.next()).toBe('got')
-    client.ws.send(Buffer.from([1, 2, 255]))
-    expect(await client.next()).toBe('got')
-    client.ws.close(4321, 'bye')
-    await vi.waitFor(() => expect(calls).toHaveLength(4))
-    expect(calls).toEqual([['open', 1, '', '/ws', '/ws'], 'text', [1, 2, 255], ['close', 4321, 'bye', true]])
-    await host.closed()
-  })
-
-  it('gives the raw socket with the stream under it, and listens for no message itself', async () => {
-    const raws: WebSocket[] = []
-    const host = await start(
-      appWith(() => ({
-        onOpen: (_event, { raw }) => {
-          if (raw === undefined) return
-          raw.on('message', (data) => raw.send(`raw ${String(data)}`))
-          raws.push(raw)
-        },
-      })),
-    )
-    const client = await open(host, '/ws')
-    client.ws.send('x')
-    expect(await client.next()).toBe('raw x')
-    const ws = raws[0] as WebSocket
-    expect(ws.listenerCount('message')).toBe(1)
-    const stream: unknown = Reflect.get(ws, Symbol.for('nats-edge.socket'))
-    expect(stream).toMatchObject({ bytesRead: expect.any(Number), remotePort: expect.any(Number) })
-    expect(Object.keys(ws)).not.toContain('nats-edge.socket')
-  })
-
   it('loses no frame the client glued to its handshake, however long the events function takes', async () => {
     const host = await start(
       appWith(async () => {
@@ -305,68 +252,6 @@ describe.each(hosts)('upgradeWebSocket under $name', ({ name, start }) => {
       expect((await rawRequestTo(host, handshake(path))).status, path).toBe(500)
     }
     await open(host, '/ws')
-  })
-
-  it('survives handlers that throw or reject: they are told, the socket ends with 1011', async () => {
-    const events: UpgradeEvent[] = []
-    const errors: string[] = []
-    const options: SocketOptions = { observe: (event) => events.push(event) }
-    const app = new Hono()
-    const onError: SocketEvents['onError'] = (event) => errors.push(String(Reflect.get(event, 'message')))
-    app.get(
-      '/open',
-      upgradeWebSocket(() => ({ onOpen: () => failing('in open'), onError }), options),
-    )
-    app.get(
-      '/message',
-      upgradeWebSocket(() => ({ onMessage: rejecting, onError }), options),
-    )
-    app.get(
-      '/error',
-      upgradeWebSocket(() => ({ onMessage: () => failing('first'), onError: () => failing('second') }), options),
-    )
-    app.get(
-      '/close',
-      upgradeWebSocket(() => ({ onClose: () => failing('in close') }), options),
-    )
-    const host = await start(app)
-    expect(await (await open(host, '/open')).code).toBe(1011)
-    for (const path of ['/message', '/error']) {
-      const client = await open(host, path)
-      client.ws.send('x')
-      expect(await client.code, path).toBe(1011)
-    }
-    const client = await open(host, '/close')
-    client.ws.close()
-    await vi.waitFor(() => expect(events).toHaveLength(5))
-    expect(errors).toEqual(['in open', 'in message'])
-    expect(events.map((event) => event.type === 'handler.failed' && [event.handler, String(event.error)])).toEqual([
-      ['onOpen', 'Error: in open'],
-      ['onMessage', 'Error: in message'],
-      ['onMessage', 'Error: first'],
-      ['onError', 'Error: second'],
-      ['onClose', 'Error: in close'],
-    ])
-  })
-
-  it('tells onError of a protocol error, and needs no onError', async () => {
-    const errors: string[] = []
-    const app = new Hono()
-    app.get(
-      '/told',
-      upgradeWebSocket(() => ({ onError: (event) => errors.push(event.type) }), { maxMessageBytes: 1 }),
-    )
-    app.get(
-      '/silent',
-      upgradeWebSocket(() => ({}), { maxMessageBytes: 1 }),
-    )
-    const host = await start(app)
-    for (const path of ['/told', '/silent']) {
-      const client = await open(host, path)
-      client.ws.send('xx')
-      expect(await client.code).toBe(1009)
-    }
-    expect(errors).toEqual(['error'])
   })
 
   it('keeps its sockets apart from those of another options object', async () => {
