@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Agent, request } from 'node:http'
+import { startNatsServer, type NatsServer } from '@nats-edge/embedded-nats'
+import { connect } from '@nats-io/transport-node'
+import { describe, expect, inject, it } from 'vitest'
+import { edgeProgram, isRunning, residentBytes, type Program } from './support/program.ts'
+import { until } from './support/until.ts'
+
+interface Answer {
+  readonly status: number
+  readonly atMs: number
+  readonly retryAfter: string | undefined
+  readonly code: unknown
+}
+
+function get(url: string, agent: Agent): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { agent }, (response) => {
+      let body = ''
+      response.setEncoding('utf8').on('data', (text: string) => (body += text))
+      response.once('end', () => {
+        const code = body.startsWith('{') ? JSON.parse(body).code : undefined
+        resolve({
+          status: response.statusCode ?? 0,
+          atMs: performance.now(),
+          retryAfter: response.headers['retry-after'],
+          code,
+        })
+      })
+    })
+    sent.once('error', reject).end()
+  })
+}
+
+async function serve(natsUrl: string, folder: string): Promise<{ program: Program; url: string; admin: string }> {
+  const file = join(folder, 'nats-edge.yaml')
+  writeFileSync(
+    file,
+    [
+      'nats:',
+      `  servers: [${natsUrl}]`,
+      'listen:',
+      '  public: { address: 127.0.0.1:0 }',
+      '  admin: { address: 127.0.0.1:0 }',
+      'limits: { connectionsPerIp: 1000 }',
+      'log: { access: false, format: pretty }',
+    ].join('\n'),
+  )
+  const program = edgeProgram(['serve', '-c', file])
+  const url = await program.printed(/public=(http:\S+)/)
+  const admin = await program.printed(/admin=(http:\S+)/)
+  return { program, url, admin }
+}
+
+const servers = inject('natsServers')
+
+describe.each(servers)('reliability F1 and F2: the edge loses nats-server $version', (binary) => {
+  it('answers 200 requests in flight with 503 within 100 ms, and the next one once the broker is back', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nats-edge-e2e-'))
+    let broker: NatsServer = await startNatsServer({ binary, jetstream: false })
+    const { port } = broker
+    const { program, url, admin } = await serve(broker.url, folder)
+    await using _ = program
+    const agent = new Agent({ keepAlive: true, maxSockets: 300 })
+    const seen = new Set<string>()
+    let nats = await connect({ servers: broker.url })
+    nats.subscribe('GET:.silent.*', { callback: (_, message) => void seen.add(message.subject) })
+    nats.subscribe('GET:.up', { callback: (_, message) => void message.respond(new Uint8Array([8, 0xc8, 1])) })
+    await nats.flush()
+    await until('a request gets through', async () => (await get(`${url}/up`, agent)).status === 200)
+
+    const inFlight = Array.from({ length: 200 }, (_, i) => get(`${url}/silent/${i}`, agent))
+    await until('all 200 requests wait at the service', () => seen.size === 200)
+    broker.kill()
+    await broker.exited
+    const lostAt = performance.now()
+    const answers = await Promise.all(inFlight)
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 200 }, () => 503))
+    expect(new Set(answers.map(({ code }) => code))).toEqual(new Set(['disconnected']))
+    expect(Math.max(...answers.map(({ atMs }) => atMs)) - lostAt).toBeLessThan(100)
+
+    const away = await get(`${url}/up`, agent)
+    expect([away.status, away.code]).toEqual([503, 'disconnected'])
+    expect(Number(away.retryAfter)).toBeGreaterThan(0)
+    expect((await get(`${admin}/livez`, agent)).status).toBe(200)
+    await until('readiness is gone', async () => (await get(`${admin}/readyz`, agent)).status === 503)
+
+    const before = residentBytes(program.pid)
+    for (let round = 0; round < 100; round++) {
+      const refused = await Promise.all(Array.from({ length: 50 }, () => get(`${url}/up`, agent)))
+      expect(refused.every(({ status }) => status === 503)).toBe(true)
+    }
+    expect(residentBytes(program.pid) - before).toBeLessThan(30 * 1024 * 1024)
+
+    await nats.close()
+    broker = await startNatsServer({ binary, jetstream: false, port })
+    nats = await connect({ servers: broker.url })
+    nats.subscribe('GET:.up', { callback: (_, message) => void message.respond(new Uint8Array([8, 0xc8, 1])) })
+    await nats.flush()
+    await until('the edge is ready again', async () => (await get(`${admin}/readyz`, agent)).status === 200)
+    expect((await get(`${url}/up`, agent)).status).toBe(200)
+
+    expect(isRunning(program.pid)).toBe(true)
+    program.process.kill('SIGTERM')
+    expect(await program.exited).toBe(0)
+    agent.destroy()
+    await nats.close()
+    await broker.stop()
+    rmSync(folder, { recursive: true })
+  })
+
+  it('starts without its broker, answers 503, then 200 when it comes', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nats-edge-e2e-'))
+    const gone = await startNatsServer({ binary, jetstream: false })
+    await gone.stop()
+    const { program, url, admin } = await serve(gone.url, folder)
+    await using _ = program
+    const agent = new Agent({ keepAlive: true })
+    expect((await get(`${url}/up`, agent)).status).toBe(503)
+    expect((await get(`${admin}/startupz`, agent)).status).toBe(503)
+
+    const broker = await startNatsServer({ binary, jetstream: false, port: gone.port })
+    const nats = await connect({ servers: broker.url })
+    nats.subscribe('GET:.up', { callback: (_, message) => void message.respond(new Uint8Array([8, 0xc8, 1])) })
+    await nats.flush()
+    await until('the edge answers', async () => (await get(`${url}/up`, agent)).status === 200)
+    expect((await get(`${admin}/startupz`, agent)).status).toBe(200)
+
+    program.process.kill('SIGTERM')
+    expect(await program.exited).toBe(0)
+    agent.destroy()
+    await nats.close()
+    await broker.stop()
+    rmSync(folder, { recursive: true })
+  })
+})
