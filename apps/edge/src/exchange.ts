@@ -35,6 +35,20 @@ const clientLeft = 499
 /** node's response with the exchange it belongs to, so that no lookup is needed per event. */
 export class EdgeResponse<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
   exchange: Exchange | undefined
+
+  /** A header that no message can hold becomes a 500 of this request; thrown on, it would reach the adapter's console. */
+  override writeHead(...args: [status: number, ...rest: unknown[]]): this {
+    try {
+      return Reflect.apply(super.writeHead, this, args)
+    } catch (error) {
+      if (this.exchange === undefined) throw error
+      // Whoever called goes on to write its body after the end of ours.
+      this.on('error', () => {})
+      for (const name of this.getHeaderNames()) this.removeHeader(name)
+      this.exchange.fail(error)
+      return this
+    }
+  }
 }
 
 /** One request from its head to the end of its answer. */

@@ -72,13 +72,12 @@ function probe(path = '/probe'): Mount {
     throw new Error('too late')
   })
   routes.get('/bad-header', () => new Response('x', { headers: { 'X-Bad': 'a\nb' } }))
-  routes.get('/big', () => new Response(new Uint8Array(64 * 1024 * 1024)))
   routes.post('/upload', async (c: Context) => new Response(String((await c.req.arrayBuffer()).byteLength)))
   routes.get('/next', (_c: Context, next) => next())
   routes.get(
     '/socket',
     upgradeWebSocket(async () => ({ onMessage: (event, ws) => ws.send(String(event.data)) }), {
-      missingOrigin: 'accept',
+      missingOrigin: 'allow',
     }),
   )
   const capability: Capability = {
@@ -91,6 +90,10 @@ function probe(path = '/probe'): Mount {
 
 async function metrics(each: TestEdge): Promise<string> {
   return (await fetch(`${each.adminUrl}/metrics`)).text()
+}
+
+async function inFlight(each: TestEdge): Promise<number | undefined> {
+  return metricOf(await metrics(each), 'nats_edge_http_inflight{listener="public"}')
 }
 
 function requests(text: string, route: string, method: string, code: number, surface = 'probe'): number | undefined {
@@ -156,7 +159,7 @@ describe('a request', () => {
     expect(requests(await metrics(each), '/response', 'HEAD', 200)).toBe(1)
   })
 
-  it.each(['/throw', '/reject', '/throw-after-take'])(
+  it.each(['/throw', '/reject', '/throw-after-take', '/bad-header'])(
     '%s ends in 500 for itself alone, without internals (reliability F18)',
     async (path) => {
       const each = await started()
@@ -176,13 +179,6 @@ describe('a request', () => {
       expect((await fetch(`${each.url}/probe/response`)).status).toBe(200)
     },
   )
-
-  it('with a header no HTTP message can hold ends in 500 and not in the end of the process', async () => {
-    const each = await started()
-    const response = await fetch(`${each.url}/probe/bad-header`)
-    expect(response.status).toBe(500)
-    expect((await fetch(`${each.url}/probe/response`)).status).toBe(200)
-  })
 
   it('below a surface stays with it, whatever the REST proxy could do with it', async () => {
     const each = await started()
@@ -220,15 +216,9 @@ describe('a request', () => {
     const each = await started({ limits: { connectionsPerIp: 200 } })
     for (let index = 0; index < 100; index++)
       client(each.url).send('POST /probe/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc')
-    await until(
-      'all arrived',
-      async () => metricOf(await metrics(each), 'nats_edge_http_inflight{listener="public"}') === 100,
-    )
+    await until('all arrived', async () => (await inFlight(each)) === 100)
     for (const one of clients) one.destroy()
-    await until(
-      'none is left',
-      async () => metricOf(await metrics(each), 'nats_edge_http_inflight{listener="public"}') === 0,
-    )
+    await until('none is left', async () => (await inFlight(each)) === 0)
     expect(requests(await metrics(each), 'unmatched', 'POST', 499)).toBe(100)
     expect(metricOf(await metrics(each), 'nats_edge_connections_open{listener="public"}')).toBe(0)
   })
@@ -350,67 +340,6 @@ describe('admission', () => {
     expect(await client(each.adminUrl).send('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n').until(/\}$/)).toMatch(
       /^HTTP\/1\.1 503 /,
     )
-  })
-})
-
-describe('deadlines (T11)', () => {
-  const deadlines = { headers: '1s', body: '1500ms', write: '1s', keepAlive: '1s' }
-
-  it('close a connection whose head does not come', async () => {
-    const each = await started({ limits: { deadlines } })
-    const raw = client(each.url).send('GET / HTTP/1.1\r\nHost: loc')
-    await raw.untilClosed()
-    expect(raw.received).toBe('')
-  })
-
-  it('answer 408 when the body does not come', async () => {
-    const each = await started({ limits: { deadlines, body: { minRate: 0 } } })
-    const raw = client(each.url).send('POST /probe/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc')
-    expect(await raw.until(/slow_request/)).toMatch(/^HTTP\/1\.1 408 /)
-    await raw.untilClosed()
-    expect(requests(await metrics(each), 'unmatched', 'POST', 408)).toBe(1)
-  })
-
-  it('answer 408 to a body that trickles', async () => {
-    const each = await started({ limits: { body: { minRate: '1KiB/s' }, deadlines: { body: '1m' } } })
-    const raw = client(each.url).send(
-      'POST /probe/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n',
-    )
-    const trickle = setInterval(() => raw.send('x'), 100)
-    try {
-      expect(await raw.until(/slow_request/)).toMatch(/^HTTP\/1\.1 408 /)
-    } finally {
-      clearInterval(trickle)
-    }
-  })
-
-  it('cut a client that takes nothing of its answer, and none that takes it slowly', async () => {
-    const each = await started({ limits: { deadlines: { write: '1s' } } })
-    const stuck = client(each.url)
-    stuck.socket.pause()
-    stuck.send('GET /probe/big HTTP/1.1\r\nHost: localhost\r\n\r\n')
-    const slow = client(each.url)
-    slow.send('GET /probe/big HTTP/1.1\r\nHost: localhost\r\n\r\n')
-    const brake = setInterval(() => (slow.socket.isPaused() ? slow.socket.resume() : slow.socket.pause()), 50)
-    try {
-      await until(
-        'the stuck one is cut',
-        async () => metricOf(await metrics(each), 'nats_edge_http_inflight{listener="public"}') !== 2,
-      )
-      await until('the slow one has all', () => slow.received.length > 64 * 1024 * 1024, 15_000)
-    } finally {
-      clearInterval(brake)
-    }
-    stuck.socket.resume()
-    await stuck.untilClosed()
-    expect(stuck.received.length).toBeLessThan(64 * 1024 * 1024)
-  })
-
-  it('close an idle connection', async () => {
-    const each = await started({ limits: { deadlines } })
-    const raw = client(each.url).send('GET /probe/response HTTP/1.1\r\nHost: localhost\r\n\r\n')
-    await raw.until(/plain$/)
-    await raw.untilClosed()
   })
 })
 
