@@ -11,7 +11,6 @@ import { WebSocket } from 'ws'
 import { attachWebSockets } from './attach.ts'
 import {
   connectionsOf,
-  countingAdmission,
   gate,
   handshake,
   headerOf,
@@ -44,24 +43,6 @@ describe('attachWebSockets', () => {
     expect(await rawRequestTo(host, handshake('/empty'))).toMatchObject({ status: 204, body: '' })
     expect(await rawRequestTo(host, handshake('/nothing'))).toMatchObject({ status: 404, body: '404 Not Found' })
     await host.closed()
-  })
-
-  it('honours the veto of a middleware after the route, and aborts', async () => {
-    const aborted: string[] = []
-    const admission = countingAdmission()
-    const app = new Hono()
-    app.use(async (c, next) => {
-      await next()
-      c.res = new Response('not today', { status: 403 })
-    })
-    app.get(
-      '/ws',
-      upgradeWebSocket(() => ({ onOpen: () => aborted.push('opened'), onAbort: () => aborted.push('aborted') })),
-    )
-    const host = await startAttached(app, { admission })
-    expect(await rawRequestTo(host, handshake('/ws'))).toMatchObject({ status: 403, body: 'not today' })
-    expect(aborted).toEqual(['aborted'])
-    expect(admission.released).toBe(1)
   })
 
   it('does not switch for a route of a stranger, nor for a 200 of one', async () => {

@@ -5,9 +5,9 @@ import type { Duplex } from 'node:stream'
 import type { WebSocketServerLike } from '@hono/node-server'
 import type { WebSocketServer } from 'ws'
 import { hostSocket, socketStandIn } from './node-server-waiter.ts'
-import { draining, type UpgradeRefusal } from './refusal.ts'
-import { refuseUpgrade } from './response-writer.ts'
-import { targetOf } from './target.ts'
+import { clientLeft, draining, type UpgradeRefusal } from './refusal.ts'
+import { refuseUpgrade, writeResponse } from './response-writer.ts'
+import { targetOf, type UpgradeTarget } from './target.ts'
 import { hostSymbol, upgradeHost, type UpgradeHost, type UpgradeHostOptions } from './upgrade-host.ts'
 
 type Accept = Parameters<WebSocketServerLike['handleUpgrade']>[3]
@@ -48,11 +48,7 @@ class Multiplexer extends EventEmitter implements WebSocketServerLike {
       target?.abort()
       void refuseUpgrade(incoming, draining(), this[hostSymbol])
     } else if (target !== undefined) {
-      // node-server listens for `headers` during this call, to add those of the Response.
-      const appendHeaders = (headers: string[]): unknown => this.emit('headers', headers, incoming)
-      if (!target.open(incoming, head, appendHeaders))
-        void refuseUpgrade(incoming, target.refusal ?? noOwner, this[hostSymbol])
-      else if (target.refusal === undefined) accept(socketStandIn(target.subprotocol ?? ''))
+      this.#openOurs(incoming, head, { target, accept })
     } else if (this.#own === undefined) {
       void refuseUpgrade(incoming, noOwner, this[hostSymbol])
     } else {
@@ -61,6 +57,26 @@ class Multiplexer extends EventEmitter implements WebSocketServerLike {
         accept(hostSocket(ws))
         own.emit('connection', ws, incoming)
       })
+    }
+  }
+
+  #openOurs(
+    incoming: IncomingMessage,
+    head: Buffer,
+    { target, accept }: { readonly target: UpgradeTarget; readonly accept: Accept },
+  ): void {
+    const veto = target.veto?.()
+    if (veto !== undefined) {
+      target.abort()
+      void writeResponse(incoming, veto)
+      return
+    }
+    // node-server listens for `headers` during this call, to add those of the Response.
+    const appendHeaders = (headers: string[]): unknown => this.emit('headers', headers, incoming)
+    if (!target.open(incoming, head, appendHeaders)) {
+      void refuseUpgrade(incoming, target.refusal ?? clientLeft, this[hostSymbol])
+    } else if (target.refusal === undefined) {
+      accept(socketStandIn(target.subprotocol ?? ''))
     }
   }
 

@@ -125,6 +125,30 @@ describe.each(hosts)('an upgrade under $name', ({ start }) => {
     expect(calls.events).toBe(0)
   })
 
+  it.each([403, 500])(
+    'that middleware behind the route answers with %i is not switched, and aborts once',
+    async (status) => {
+      const calls: string[] = []
+      const admission = countingAdmission()
+      const app = new Hono().onError((error, c) => c.text(error.message, 500))
+      app.use(async (c, next) => {
+        await next()
+        if (status === 500) throw new Error('not today')
+        c.res = new Response('not today', { status })
+      })
+      const route = upgradeWebSocket(() => ({
+        onOpen: () => void calls.push('open'),
+        onAbort: () => void calls.push('abort'),
+      }))
+      const host = await start(app.get('/ws', route), { admission })
+      const reply = await rawRequestTo(host, handshake('/ws'))
+      expect(reply).toMatchObject({ status, body: 'not today' })
+      expect(calls).toEqual(['abort'])
+      expect(admission).toMatchObject({ admitted: 1, released: 1 })
+      await host.closed()
+    },
+  )
+
   it('that ws itself refuses in the end aborts once', async () => {
     const admission = countingAdmission()
     const calls: string[] = []

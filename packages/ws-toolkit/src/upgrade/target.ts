@@ -27,6 +27,8 @@ export class UpgradeTarget {
   isIdentified = false
   /** Whether the route has answered with events: only then may the host switch protocols. */
   wasAccepted = false
+  /** Gives the answer middleware has put in place of the route's; for a host that does not see it. */
+  veto: (() => Response | undefined) | undefined
 
   readonly #route: SocketRoute
   readonly #socket: Duplex
@@ -104,6 +106,7 @@ export class UpgradeTarget {
     if (this.#phase === 'open' || this.#phase === 'ended') return
     this.#phase = 'ended'
     this.#refusal = refusal
+    this.veto = undefined
     this.#socket.off('end', this.#onEnd)
     this.#socket.off('close', this.#onClose)
     this.permit.release()
@@ -144,6 +147,7 @@ export class UpgradeTarget {
     const events = this.#events
     if (events === undefined) return
     this.#phase = 'open'
+    this.veto = undefined
     this.#events = undefined
     this.#wake = undefined
     this.#socket.off('end', this.#onEnd)

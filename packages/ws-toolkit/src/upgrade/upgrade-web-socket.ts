@@ -91,7 +91,11 @@ async function switching(c: Context, target: UpgradeTarget, { host, incoming }: 
   const chosen = response.headers.get('sec-websocket-protocol')
   // RFC 6455, 4.2.2: only what the client offered may be chosen.
   if (chosen !== null) target.subprotocol = offeredSubprotocols(incoming)?.find((offer) => offer === chosen)
-  if (host.binding === 'node-server') await registerWaiter(c)
+  if (host.binding === 'node-server') {
+    // node-server switches whatever the status: what middleware has made of the answer is asked of the Context.
+    target.veto = () => (c.finalized && c.res.status !== 200 ? c.res : undefined)
+    await registerWaiter(c)
+  }
   return response
 }
 
