@@ -22,6 +22,7 @@ interface Message {
   readonly headers: HeaderBlock | undefined
 }
 
+const maxBackoffMs = 1000
 const retriedCodes: ReadonlySet<ProxyErrorCode> = new Set(['no_responders', 'disconnected'])
 
 /** Brings the body of one exchange to NATS, as often as the route allows, and the reply back. */
@@ -126,7 +127,8 @@ export class Delivery {
     const { attempts, backoffMs, onTimeout } = route.retry
     const again = retriedCodes.has(error.code) || (onTimeout && error.code === 'timeout')
     // Jitter of one half, so that those who failed together do not come back together.
-    const pauseMs = backoffMs * 2 ** this.#attempt * (0.5 + Math.random() / 2)
+    const pauseMs =
+      Math.min(backoffMs * 2 ** this.#attempt, Math.max(backoffMs, maxBackoffMs)) * (0.5 + Math.random() / 2)
     const inTime = performance.now() + pauseMs < this.#deadlineMs
     if (!again || this.#attempt >= attempts || !isIdempotent(method) || !inTime) throw error
     this.#attempt++

@@ -15,7 +15,7 @@ export type EnvelopeName = 'nats-proxy' | 'headers' | 'publish'
 export interface RetryOptions {
   /** Further attempts after the first. */
   readonly attempts: number
-  /** Pause before the second attempt, doubled with each, with jitter. Default 50. */
+  /** Pause before the second attempt, doubled with each up to a second, with jitter. Default 50. */
   readonly backoffMs?: number
   /** Whether a missing reply is tried again too; each attempt then gets its share of the deadline. Default false. */
   readonly onTimeout?: boolean

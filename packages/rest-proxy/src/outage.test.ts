@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type NatsServer, startNatsServer } from '@nats-edge/embedded-nats'
+import type { NatsConnection } from '@nats-io/transport-node'
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { type HostKind, hostKinds } from './http-host.test-support.ts'
+import { type RawClient, rawRequestText, type RawResponse } from './raw-client.test-support.ts'
+import { connectTo, type Rig, startRig, until } from './rig.test-support.ts'
+import type { RestProxyOptions } from './index.ts'
+
+const inFlight = 200
+
+interface Answered {
+  readonly response: RawResponse
+  readonly ms: number
+}
+
+describe.each(inject('natsServers'))('losing nats-server $version', (binary) => {
+  let server: NatsServer
+  const connections: NatsConnection[] = []
+  const rigs: Rig[] = []
+
+  async function connected(): Promise<NatsConnection> {
+    const nats = await connectTo(server.url)
+    connections.push(nats)
+    return nats
+  }
+
+  async function rigOf(kind: HostKind, options: Partial<RestProxyOptions> = {}): Promise<Rig> {
+    const rig = await startRig({ nats: await connected(), ...options }, kind)
+    rigs.push(rig)
+    await rig.proxy.ready()
+    return rig
+  }
+
+  beforeEach(async () => {
+    server = await startNatsServer({ binary, jetstream: false })
+  })
+  afterEach(async () => {
+    for (const rig of rigs.splice(0)) await rig.stop()
+    for (const nats of connections.splice(0)) await nats.close()
+    await server.stop()
+  })
+
+  /** A service that takes requests and never answers them. */
+  async function silentService(): Promise<{ count: () => number }> {
+    const peer = await connected()
+    let count = 0
+    peer.subscribe('GET:.slow', { callback: () => void count++ })
+    peer.subscribe('GET:.fast', {
+      callback: (_error, message) => void message.respond(Buffer.from('08c8012000', 'hex')),
+    })
+    await peer.flush()
+    return { count: () => count }
+  }
+
+  it.each(hostKinds)('reliability F1: answers everything in flight with 503 at once, on a %s host', async (kind) => {
+    const rig = await rigOf(kind)
+    const service = await silentService()
+    const clients = await Promise.all(Array.from({ length: inFlight }, () => rig.client()))
+    const { answers, lost } = await startRequests(clients)
+    await until('all requests to be with the service', () => service.count() === inFlight)
+    lost()
+    server.kill('SIGKILL')
+    const answered = await answers
+    expect(answered.filter(({ response }) => response.status !== 503)).toEqual([])
+    expect(answered.map(({ response }) => response.json()['code'])).toEqual(
+      Array.from({ length: inFlight }, () => 'disconnected'),
+    )
+    expect(Math.max(...answered.map(({ ms }) => ms))).toBeLessThan(100)
+    expect(gauge(rig, 'nats_requests_inflight')).toBe(0)
+
+    // While the broker is away, a new request is told so at once, with a body or without.
+    for (const text of [rawRequestText('GET /fast'), rawRequestText('POST /fast', [], 'x'.repeat(100_000))]) {
+      const startedMs = performance.now()
+      const response = await clients[0]?.send(text)
+      expect(response?.status).toBe(503)
+      expect(response?.json()).toMatchObject({ code: 'disconnected' })
+      expect(Number(response?.get('retry-after'))).toBeGreaterThan(0)
+      expect(performance.now() - startedMs).toBeLessThan(100)
+    }
+
+    server = await startNatsServer({ binary, jetstream: false, port: Number(new URL(server.url).port) })
+    const deadline = performance.now() + 10_000
+    let status = 503
+    while (status !== 200 && performance.now() < deadline)
+      status = (await clients[1]?.send(rawRequestText('GET /fast')))?.status ?? 0
+    expect(status).toBe(200)
+  })
+
+  it('reliability F1: keeps its memory while the broker is away and requests keep coming', async () => {
+    const rig = await rigOf('raw')
+    server.kill('SIGKILL')
+    await server.exited
+    const client = await rig.client()
+    const body = Buffer.alloc(64 * 1024)
+    globalThis.gc?.()
+    const before = process.memoryUsage().rss
+    for (let round = 0; round < 1500; round++)
+      expect((await client.send(rawRequestText('POST /a', [], body))).status).toBe(503)
+    globalThis.gc?.()
+    // 1,500 bodies are 96 MB: kept, they would show.
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 * 1024)
+  })
+
+  it('reliability P3: never accepts a publish that is only buffered', async () => {
+    const routes = ['none', 'flush', 'jetstream'].map((confirm) => ({
+      path: `/${confirm}`,
+      subject: `pub.${confirm}`,
+      envelope: 'publish' as const,
+      publish: { confirm: confirm as 'none' },
+    }))
+    const rig = await rigOf('response', { routes })
+    const client = await rig.client()
+    server.kill('SIGKILL')
+    await server.exited
+    for (const { path } of routes) {
+      const response = await client.send(rawRequestText(`POST ${path}`, [], 'x'))
+      expect([path, response.status, response.json()['code']]).toEqual([path, 503, 'disconnected'])
+    }
+  })
+
+  it('retries what is safe to retry until the broker is back, within the deadline', async () => {
+    const retry = { attempts: 50, backoffMs: 1 }
+    const routes = [{ path: '/fast', subject: 'GET:.fast', timeoutMs: 15_000, retry }]
+    const rig = await rigOf('response', { routes })
+    await silentService()
+    const client = await rig.client()
+    server.kill('SIGKILL')
+    await server.exited
+    const answer = client.send(rawRequestText('GET /fast'))
+    const refused = await (await rig.client()).send(rawRequestText('POST /fast', [], 'x'))
+    expect(refused.status).toBe(503)
+    server = await startNatsServer({ binary, jetstream: false, port: Number(new URL(server.url).port) })
+    expect((await answer).status).toBe(200)
+    expect(gauge(rig, 'nats_request_retries_total')).toBeGreaterThan(0)
+  })
+
+  it('serves from the moment a connection that was only promised is there', async () => {
+    let arrive: ((nats: NatsConnection) => void) | undefined
+    const promised = new Promise<NatsConnection>((resolve) => {
+      arrive = resolve
+    })
+    const rig = await startRig({ nats: promised })
+    rigs.push(rig)
+    const client = await rig.client()
+    const early = await client.send(rawRequestText('GET /fast'))
+    expect([early.status, early.json()['code']]).toEqual([503, 'disconnected'])
+    await silentService()
+    arrive?.(await connected())
+    await rig.proxy.ready()
+    expect((await client.send(rawRequestText('GET /fast'))).status).toBe(200)
+  })
+
+  it('rejects ready() where the connection will never be', async () => {
+    const rig = await startRig({ nats: Promise.reject(new Error('refused')) })
+    rigs.push(rig)
+    await expect(rig.proxy.ready()).rejects.toMatchObject({ code: 'closed' })
+    expect((await (await rig.client()).send(rawRequestText('GET /a'))).status).toBe(503)
+  })
+})
+
+function gauge(rig: Rig, name: string): number {
+  for (const family of rig.proxy.stats()) {
+    if (family.name === name) for (const { value } of family.samples) if (typeof value === 'number') return value
+  }
+  throw new Error(`no metric ${name}`)
+}
+
+async function startRequests(clients: readonly RawClient[]): Promise<{ answers: Promise<Answered[]>; lost(): void }> {
+  let lostMs = 0
+  const answers = clients.map(async (client) => {
+    const response = await client.send(rawRequestText('GET /slow'))
+    return { response, ms: performance.now() - lostMs }
+  })
+  return { answers: Promise.all(answers), lost: () => (lostMs = performance.now()) }
+}
