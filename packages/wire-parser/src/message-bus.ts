@@ -73,7 +73,7 @@ export interface BusMessage {
 }
 
 export interface Pending {
-  /** Gives the reply up; `onReply` is not called, neither by this nor later. */
+  /** Gives the reply up; `onReply` is not called, neither by this nor later. What has not left yet is not sent. */
   cancel(): void
   /** Moves the deadline to `timeoutMs` from now. */
   extend(timeoutMs: number): void

@@ -6,6 +6,7 @@ import type { Pattern } from '../pattern.ts'
 
 /** What a subscription needs of its bus. */
 export interface SubscriptionOwner {
+  sending(): void
   deliver(message: Msg, onMessage: (message: BusMessage) => void): void
   ended(subscription: BusSubscription, error?: BusError): void
 }
@@ -47,6 +48,7 @@ export class BusSubscription implements Subscription {
   unsubscribe(): void {
     if (this.#ended) return
     this.#ended = true
+    this.#owner.sending()
     this.#running?.unsubscribe()
     this.#owner.ended(this)
   }

@@ -23,8 +23,9 @@ describe.each(inject('natsServers'))('headers through nats-server $version', (bi
     const headers = HeaderBlock.fromBytes(bytes(block))
     bus.publish(subject('h.pub'), bytes('body'), { headers })
     bus.publish(subject('h.reply'), bytes('body'), { headers, reply: subject('r') })
-    bus.request(subject('h.req'), bytes('body'), () => undefined, { timeoutMs: 5000, headers }).cancel()
+    const pending = bus.request(subject('h.req'), bytes('body'), () => undefined, { timeoutMs: 5000, headers })
     await bus.flush()
+    pending.cancel()
     await raw.settled()
     const sizes = `${block.length} ${block.length + 4}`
     expect(raw.received).toContain(`HMSG h.pub 1 ${sizes}\r\n${block}body\r\n`)

@@ -21,8 +21,9 @@ import { headerCarrier, type HeaderCarrier } from './client-headers.ts'
 import { fromClientError, isConnected, refusedPublish } from './client-state.ts'
 import { LiveInfo } from './live-info.ts'
 import { MessageView } from './message-view.ts'
-import type { OnReply } from './slot-table.ts'
 import { ReplyInbox } from './reply-inbox.ts'
+import { RequestBatch, type BatchedRequest } from './request-batch.ts'
+import type { OnReply } from './slot-table.ts'
 import { StatusListeners } from './status-listeners.ts'
 import { WriteWindow } from './write-window.ts'
 
@@ -53,6 +54,7 @@ export class ConnectionBus implements Bus {
   readonly #flushes = new Set<(error: BusError) => void>()
   readonly #view = new MessageView()
   readonly #plain = { reply: '' }
+  readonly #batch = new RequestBatch((request) => this.#sendRequest(request))
   #state: Bus['state'] = 'disconnected'
   #epoch = 0
   #link: Link | undefined
@@ -61,7 +63,10 @@ export class ConnectionBus implements Bus {
   constructor(options: ConnectionBusOptions) {
     this.#options = options
     this.#window = new WriteWindow(options.maxPendingBytes, {
-      roundTrip: () => this.#link?.nats.flush() ?? Promise.reject(new TypeError('no connection')),
+      roundTrip: () => {
+        this.#batch.flush()
+        return this.#link?.nats.flush() ?? Promise.reject(new TypeError('no connection'))
+      },
       writable: () => this.#listeners.tell({ type: 'writable' }),
     })
     this.#info = new LiveInfo(() => {
@@ -98,6 +103,7 @@ export class ConnectionBus implements Bus {
     const headers = options?.headers
     const link = this.#ready()
     const bytes = this.#admit(subject, payload, headers)
+    this.#batch.flush()
     this.#send(link, subject, payload, options?.reply ?? '', headers)
     this.#window.accept(bytes)
   }
@@ -108,14 +114,9 @@ export class ConnectionBus implements Bus {
     const link = this.#ready()
     const bytes = this.#admit(subject, payload, headers)
     const inbox = link.inbox
+    this.#open(link)
     const slot = inbox.add(subject, onReply, this.#window.mark + bytes)
-    try {
-      inbox.open(link.nats)
-      this.#send(link, subject, payload, inbox.replySubject(slot), headers)
-    } catch (error) {
-      inbox.abandon(slot)
-      throw error
-    }
+    this.#batch.add({ slot, generation: inbox.generation(slot), subject, payload, headers }, bytes)
     this.#window.accept(bytes)
     return inbox.wait(slot, timeoutMs)
   }
@@ -133,6 +134,7 @@ export class ConnectionBus implements Bus {
     if (link === undefined) return Promise.reject(this.#unavailable())
     return new Promise((resolve, reject) => {
       const mark = this.#window.mark
+      this.#batch.flush()
       this.#flushes.add(reject)
       link.nats.flush().then(
         () => {
@@ -186,6 +188,11 @@ export class ConnectionBus implements Bus {
     this.#view.show(undefined)
   }
 
+  /** Of a subscription: it is about to send an UNSUB, which must not overtake a request. */
+  sending(): void {
+    this.#batch.flush()
+  }
+
   /** Of a subscription: it is over; with an error unless by its own `unsubscribe()`. */
   ended(subscription: BusSubscription, error?: BusError): void {
     this.#subscriptions.delete(subscription)
@@ -228,8 +235,34 @@ export class ConnectionBus implements Bus {
     }
   }
 
+  #open(link: Link): void {
+    if (link.nats.isDraining()) throw new BusError('closed', 'the NATS connection is being drained')
+    try {
+      link.inbox.open(link.nats)
+    } catch (error) {
+      throw fromClientError(error)
+    }
+  }
+
+  // Permissions, draining and closing of the connection can refuse a request after it was accepted.
+  #sendRequest(request: BatchedRequest): void {
+    const { slot, generation, subject, payload, headers } = request
+    const link = this.#link
+    if (link === undefined || !link.inbox.holds(slot, generation)) return
+    try {
+      this.#send(link, subject, payload, link.inbox.replySubject(slot), headers)
+    } catch (error) {
+      const cause = fromClientError(error)
+      link.inbox.refuse(
+        slot,
+        cause instanceof BusError ? cause : new BusError('closed', 'could not be sent', { cause }),
+      )
+    }
+  }
+
   #start(subscription: BusSubscription): void {
     if (this.#link === undefined) return
+    this.#batch.flush()
     try {
       subscription.start(this.#link.nats)
     } catch (error) {
@@ -278,6 +311,7 @@ export class ConnectionBus implements Bus {
   // State before listeners before requests: whoever is told sees the state and can send nothing into the void.
   #lost(error: BusError): void {
     this.#window.reset()
+    this.#batch.clear()
     this.#listeners.tell({ type: this.#state === 'closed' ? 'closed' : 'disconnected' })
     this.#link?.inbox.fail(error)
     for (const reject of this.#flushes) reject(error)

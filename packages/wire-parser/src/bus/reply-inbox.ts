@@ -55,12 +55,21 @@ export class ReplyInbox {
     return this.#slots.replySubject(slot)
   }
 
-  /** Gives back the slot of a request that could not be sent. */
-  abandon(slot: number): void {
-    this.#slots.release(slot)
+  generation(slot: number): number {
+    return this.#slots.generation(slot)
   }
 
-  /** Starts the clock of a request that was sent. */
+  /** Whether the request that got this generation of the slot still waits. */
+  holds(slot: number, generation: number): boolean {
+    return this.#slots.holds(slot, generation)
+  }
+
+  /** Ends a request that could not be sent. */
+  refuse(slot: number, error: BusError): void {
+    this.#end(slot, error)
+  }
+
+  /** Starts the clock of a request. */
   wait(slot: number, timeoutMs: number): Pending {
     if (this.#wheel.capacity < this.#slots.capacity) this.#wheel.grow(this.#slots.capacity)
     this.#wheel.arm(slot, timeoutMs)
