@@ -231,8 +231,8 @@ describe('errors', () => {
     ]
     const found = faults('', { assignments })
     expect(found.map((each) => `${each.span.source.name} ${each.code}`)).toEqual([
-      '--set config/syntax',
       '--set config/unknown-key',
+      '--set config/syntax',
       '--port config/invalid-value',
     ])
   })
@@ -253,15 +253,17 @@ describe('unknown keys', () => {
   })
 })
 
+function tokenOf(token: string, env = {}): unknown {
+  return load(`nats: { credentials: { token: ${token} } }`, { env }).config.nats.credentials?.token
+}
+
 describe('secrets', () => {
   it('come from a text, a file or a variable', () => {
     const file = write('from-file\n', 'txt')
-    const of = (token: string, env = {}): unknown =>
-      load(`nats: { credentials: { token: ${token} } }`, { env }).config.nats.credentials?.token
-    expect(of('plain')).toBe('plain')
-    expect(of(`{ file: ${file} }`)).toBe('from-file')
-    expect(of('{ env: TOKEN }', { TOKEN: 'from-env' })).toBe('from-env')
-    expect(of('"${TOKEN}"', { TOKEN: '123' })).toBe('123')
+    expect(tokenOf('plain')).toBe('plain')
+    expect(tokenOf(`{ file: ${file} }`)).toBe('from-file')
+    expect(tokenOf('{ env: TOKEN }', { TOKEN: 'from-env' })).toBe('from-env')
+    expect(tokenOf('"${TOKEN}"', { TOKEN: '123' })).toBe('123')
   })
 
   it('that cannot be read are errors where they are named', () => {

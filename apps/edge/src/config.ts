@@ -8,6 +8,7 @@ import { ConfigError } from './config/diagnostic.ts'
 import type { Diagnostic } from './config/diagnostic.ts'
 import { parseEnvironment } from './config/environment.ts'
 import type { RestConfig } from './config/rest-schema.ts'
+import { exposedAddresses } from './config/exposed-address.ts'
 import { findConfigFile } from './config/search-path.ts'
 import { resolveSecrets } from './config/secret.ts'
 import { parseSource } from './config/source.ts'
@@ -124,6 +125,8 @@ export interface ConfigSources {
   readonly assignments?: readonly Assignment[]
   /** Unknown keys are warnings. Default false. */
   readonly lenient?: boolean
+  /** Addresses beyond loopback are allowed although nobody has to log in. Default false. */
+  readonly insecure?: boolean
 }
 
 export interface LoadedConfig {
@@ -153,14 +156,14 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     ...secrets.diagnostics,
   ]
   const checked = check(secrets.tree, sources.lenient ?? false)
-  const errors = [...early, ...checked.errors]
+  const errors = [...early, ...checked.errors, ...exposedAddresses(secrets.tree, sources.insecure ?? false)]
   if (errors.length > 0 || checked.config === undefined) throw new ConfigError(sorted(errors))
   return { config: checked.config, tree: checked.tree, files: found, warnings: checked.warnings }
 }
 
 /** Checks a configuration given by a program; throws ConfigError. */
-export function parseConfig(input: EdgeConfigInput): LoadedConfig {
-  return loadConfig({ base: input, files: [], env: {} })
+export function parseConfig(input: EdgeConfigInput, insecure = false): LoadedConfig {
+  return loadConfig({ base: input, files: [], env: {}, insecure })
 }
 
 interface Checked {
@@ -215,9 +218,8 @@ function mergeAll(trees: readonly (ConfigNode | undefined)[]): ConfigNode {
 }
 
 function sorted(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
-  const sources = [...new Set(diagnostics.map((each) => each.span.source))]
   return diagnostics.toSorted((a, b) => {
-    const bySource = sources.indexOf(a.span.source) - sources.indexOf(b.span.source)
+    const bySource = a.span.source.order - b.span.source.order
     return bySource === 0 ? a.span.start - b.span.start : bySource
   })
 }

@@ -60,7 +60,7 @@ export class EdgeServer implements Edge {
   #ready: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
-  /** Checks everything that can be checked before anything is started; throws OptionFault or PublicWithoutAuth. */
+  /** Checks everything that can be checked before anything is started; throws OptionFault or TypeError. */
   constructor(options: EdgeServerOptions) {
     const { config, log } = options
     this.config = config

@@ -111,3 +111,14 @@ export function metricOf(text: string, series: string): number | undefined {
   const line = text.split('\n').find((each) => each.startsWith(`${series} `))
   return line === undefined ? undefined : Number(line.slice(series.length + 1))
 }
+
+/** Tells whether a new connection is refused; open ones may still be served. */
+export function refusesConnections(url: string): Promise<boolean> {
+  const client = new RawClient(url)
+  return new Promise((resolve) => {
+    client.socket.once('connect', () => resolve(false)).once('error', () => resolve(true))
+  }).then((refused) => {
+    client.destroy()
+    return refused === true
+  })
+}

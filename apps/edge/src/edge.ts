@@ -50,7 +50,7 @@ export interface Edge {
  * a wrong configuration, ListenError for an address it cannot have.
  */
 export async function edge(options: EdgeOptions = {}): Promise<Edge> {
-  const { config, tree } = parseConfig(options.config ?? {})
+  const { config, tree } = parseConfig(options.config ?? {}, options.insecure)
   const sink = options.log === undefined ? standardErrorSink() : undefined
   const log = options.log ?? createLog(config.log, sink ?? { write: () => {} })
   const server = makeServer(tree, {

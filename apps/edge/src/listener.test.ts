@@ -329,7 +329,7 @@ describe('admission', () => {
     }
     await until('all are logged', () => each.lines.filter((one) => one['msg'] === 'request').length === 5)
     const ips = each.lines.filter((one) => one['msg'] === 'request').map((one) => one['ip'])
-    expect(ips.sort()).toEqual(['192.0.2.0', '192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4'])
+    expect(new Set(ips)).toEqual(new Set(['192.0.2.0', '192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4']))
   })
 
   it('counts the connections of all listeners together', async () => {

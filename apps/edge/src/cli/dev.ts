@@ -23,7 +23,6 @@ export async function devCommand(args: readonly string[], terminal: Terminal): P
     lenient: flags.has('lenient'),
     ...(flags.has('config') ? { files: flags.list('config') } : {}),
   })
-  const startedAt = performance.now()
   terminal.out(`nats-edge ${edgeVersion} on Node ${process.version}`)
   const onStep = (text: string): void => terminal.out(`broker   ${text}`)
   const started = await startServer(loaded, { insecure: false, adminMayMove: true, onStep })
@@ -32,7 +31,7 @@ export async function devCommand(args: readonly string[], terminal: Terminal): P
   terminal.out(`admin    listens on ${server.adminUrl}${movedNote(server, loaded.config.listen.admin.address)}`)
   const demo = flags.has('demo')
   whenReady(server, demo).then(
-    () => printTour(server, demo, startedAt, terminal),
+    () => printTour(server, demo, terminal),
     // Told by `failed` as well, which ends the process.
     () => {},
   )
@@ -62,8 +61,9 @@ async function whenReady(server: EdgeServer, demo: boolean): Promise<void> {
   await demoService(server.bus).ready()
 }
 
-function printTour(server: EdgeServer, demo: boolean, startedAt: number, terminal: Terminal): void {
-  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+function printTour(server: EdgeServer, demo: boolean, terminal: Terminal): void {
+  // The clock began when the process did.
+  const seconds = (performance.now() / 1000).toFixed(1)
   const where = server.natsUrl === undefined ? '' : ` at ${withoutPassword(server.natsUrl)}`
   terminal.out(`nats     connected to nats-server ${server.bus.info?.serverVersion ?? ''}${where}`)
   terminal.out(`ready after ${seconds} s. Try:\n`)
@@ -72,5 +72,5 @@ function printTour(server: EdgeServer, demo: boolean, startedAt: number, termina
 }
 
 function movedNote(server: EdgeServer, wanted: string): string {
-  return server.adminUrl === `http://${wanted}` ? '' : ` (${wanted} is taken)`
+  return wanted.endsWith(':0') || server.adminUrl === `http://${wanted}` ? '' : ` (${wanted} is taken)`
 }

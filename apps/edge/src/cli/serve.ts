@@ -19,12 +19,13 @@ export const configFlags: FlagTable = {
 /** Runs the server until a signal ends it. */
 export async function serveCommand(args: readonly string[], _terminal: Terminal): Promise<ExitCode> {
   const flags = parseFlags(args, { ...configFlags, insecure: { type: 'boolean' } })
+  const insecure = flags.has('insecure')
   const loaded = loadConfig({
     assignments: assignmentsOf(flags),
     lenient: flags.has('lenient'),
+    insecure,
     ...(flags.has('config') ? { files: flags.list('config') } : {}),
   })
-  const insecure = flags.has('insecure')
   const started = await startServer(loaded, { insecure, adminMayMove: false })
   if (insecure) started.log.warn('--insecure: nobody has to log in, and everybody who reaches this server can use NATS')
   warnAboutNode(started.log)

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { PublicWithoutAuth } from '../listener/address-rules.ts'
 import { ConfigError } from './diagnostic.ts'
 import type { DiagnosticCode } from './diagnostic.ts'
 import type { ConfigNode, ConfigPath } from './tree.ts'
@@ -22,8 +21,6 @@ export class OptionFault extends Error {
 
 /** Turns what only shows when a configuration is used into an error with a position; anything else is returned as it is. */
 export function faultToConfigError(error: unknown, tree: ConfigNode): unknown {
-  if (error instanceof PublicWithoutAuth)
-    return configError('config/public-without-auth', error.message, error.key, tree)
   if (!(error instanceof OptionFault)) return error
   const { path, rest } = splitMessage(error)
   const message = path.length > 1 ? `"${formatKeys(path)}"${rest}` : `"${error.section}": ${error.message}`

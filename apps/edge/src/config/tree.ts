@@ -6,12 +6,16 @@ export interface SourceText {
   readonly name: string
   /** What an excerpt is taken from; never holds the value of an environment variable. */
   readonly text: string
+  /** Counts sources as they are read: messages stand in this order. */
+  readonly order: number
   /** Parts of the text that no excerpt may show; filled in once it is known what the text says. */
   readonly hidden: { readonly start: number; readonly end: number }[]
 }
 
+let sources = 0
+
 export function sourceText(name: string, text: string): SourceText {
-  return { name, text, hidden: [] }
+  return { name, text, order: sources++, hidden: [] }
 }
 
 /** Where in a source something stands, as offsets into its text. */
