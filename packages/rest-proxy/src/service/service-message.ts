@@ -10,7 +10,7 @@ export interface EncodedReply {
 
 /** How requests and answers look on NATS. */
 export interface ServiceMessage {
-  /** The bytes of the body in a message, known before anything is decoded. */
+  /** Reads a message into a request that owns its bytes. Throws EnvelopeError. */
   decode(message: BusMessage): IncomingRequest
   /** Throws RangeError for a status that cannot be sent. */
   encode(response: ServiceResponse, request: IncomingRequest | undefined): EncodedReply
