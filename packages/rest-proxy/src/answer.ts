@@ -30,9 +30,9 @@ export function replyToAnswer(reply: Reply, method: string, maxStatus: number): 
   let typed = false
   for (let at = 0; at < reply.headers.length; at += 2) {
     const name = reply.headers[at] ?? ''
-    const lower = name.toLowerCase()
-    if (!isHeaderName(name) || isFraming(lower)) continue
-    typed ||= lower === 'content-type'
+    const kind = nameKind(name)
+    if (kind === 'dropped') continue
+    typed ||= kind === 'type'
     headers.push(name, headerValue(reply.headers[at + 1] ?? ''))
   }
   const bare = hasNoBody(status)
@@ -76,4 +76,25 @@ export function hasNoBody(status: number): boolean {
 function contentTypeOf(body: Uint8Array): string {
   if (body[0] === BRACE || body[0] === BRACKET) return 'application/json'
   return isUtf8(body) ? 'text/plain; charset=utf-8' : 'application/octet-stream'
+}
+
+type NameKind = 'type' | 'other' | 'dropped'
+
+const maxMemoised = 500
+const nameKinds = new Map<string, NameKind>()
+
+// Services use few names, and this is asked for each header of each reply.
+function nameKind(name: string): NameKind {
+  const known = nameKinds.get(name)
+  if (known !== undefined) return known
+  const kind = decideKind(name)
+  if (nameKinds.size >= maxMemoised) nameKinds.clear()
+  nameKinds.set(name, kind)
+  return kind
+}
+
+function decideKind(name: string): NameKind {
+  const lower = name.toLowerCase()
+  if (!isHeaderName(name) || isFraming(lower)) return 'dropped'
+  return lower === 'content-type' ? 'type' : 'other'
 }

@@ -192,6 +192,26 @@ describe.each(hostKinds)('one request on a %s host', (kind) => {
     await recorder.stop()
   })
 
+  it('follows the broker when it lowers its limit, and when it raises it again', async () => {
+    const recorder = await RecordingBroker.start({ maxPayload: 100_000 })
+    const nats = await connectTo(recorder.url)
+    const rig = await rigOf({}, nats)
+    const statusOf = async (size: number): Promise<number> => {
+      const client = await rig.client()
+      return (await client.send(rawRequestText('POST /a', [], 'x'.repeat(size)))).status
+    }
+    expect(await statusOf(50_000)).toBe(200)
+    recorder.announce(10_000)
+    await nats.flush()
+    expect([await statusOf(50_000), await statusOf(9000)]).toEqual([413, 200])
+    recorder.announce(100_000)
+    await nats.flush()
+    expect(await statusOf(50_000)).toBe(200)
+    await rig.stop()
+    await nats.close()
+    await recorder.stop()
+  })
+
   it('may have a target and headers up to the limits', async () => {
     const rig = await rigOf({ maxUrlBytes: 50, maxHeaders: 5, maxHeaderBytes: 300 })
     const client = await rig.client()

@@ -3,6 +3,7 @@ import type { Bus, Principal, Subject } from '@nats-edge/wire-parser'
 import { isAllowed } from '@nats-edge/wire-parser'
 import { type Answer, problemAnswer } from './answer.ts'
 import { Delivery } from './delivery.ts'
+import type { Observe } from './event.ts'
 import type { Outlet } from './outlet.ts'
 import type { PathParams } from './path-params.ts'
 import { ProxyError } from './proxy-error.ts'
@@ -94,9 +95,14 @@ export class Exchange {
     this.#send(answer, false)
     const { observe } = this.state
     if (observe === undefined) return
+    const { request, route } = this
+    // Written out, not spread: this is built for every request.
     observe({
-      ...this.#facts(),
       type: 'request.finished',
+      requestId: request.id,
+      method: request.method,
+      route: route.label,
+      subject: route.subject.template,
       status: answer.status,
       ms: this.#elapsedMs(),
       requestBytes: this.#requestBytes,
@@ -139,9 +145,15 @@ export class Exchange {
     if (refusal !== undefined) throw refusal
     if (lifecycle.size >= options.maxInFlight) throw new ProxyError('overloaded')
     lifecycle.add(this)
-    observe?.({ ...this.#facts(), type: 'request.started' })
+    if (observe !== undefined) this.#started(observe)
     if (this.request.isWebSocket) throw new ProxyError('websocket_unavailable')
     this.#takeRates(false)
+  }
+
+  #started(observe: Observe): void {
+    const { request, route } = this
+    const subject = route.subject.template
+    observe({ type: 'request.started', requestId: request.id, method: request.method, route: route.label, subject })
   }
 
   #identify(): void {

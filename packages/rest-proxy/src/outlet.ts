@@ -26,6 +26,8 @@ export interface RawHost {
 // Fields that may stand in several lines: ours and the host's are both kept. Of any other the host's counts.
 const repeatable: ReadonlySet<string> = new Set(['set-cookie', 'vary', 'link', 'www-authenticate', 'cache-control'])
 
+const maxTextBytes = 2048
+
 /** Writes head and body at once to node's own response. */
 export class RawOutlet implements Outlet {
   readonly maxStatus = 999
@@ -41,28 +43,42 @@ export class RawOutlet implements Outlet {
   send(answer: Answer, close: boolean): void {
     const outgoing = this.#outgoing
     if (outgoing.destroyed || outgoing.headersSent) return
-    const head = this.#host.head(answer.status)
-    const lines: (string | string[])[] = []
-    const taken = new Set<string>()
-    for (const name of Object.keys(head)) {
-      taken.add(name.toLowerCase())
-      addLines(lines, name, head[name])
+    const { status, headers, body, length } = answer
+    const head = this.#host.head(status)
+    const lines: string[] = []
+    for (const name of Object.keys(head)) addLines(lines, name, head[name])
+    const hostEnd = lines.length
+    for (let at = 0; at < headers.length; at += 2) {
+      const name = headers[at] ?? ''
+      if (isFree(lines, hostEnd, name)) lines.push(name, headers[at + 1] ?? '')
     }
-    for (let at = 0; at < answer.headers.length; at += 2) {
-      const name = answer.headers[at] ?? ''
-      const lower = name.toLowerCase()
-      if (!taken.has(lower) || repeatable.has(lower)) lines.push(name, answer.headers[at + 1] ?? '')
-    }
-    if (answer.length !== undefined) lines.push('Content-Length', String(answer.length))
+    if (length !== undefined) lines.push('Content-Length', String(length))
     if (close) lines.push('Connection', 'close')
-    outgoing.writeHead(answer.status, lines)
-    outgoing.end(answer.body)
+    outgoing.writeHead(status, lines)
+    // As text a small body goes out in one piece with the head.
+    if (body !== undefined && body.length <= maxTextBytes) outgoing.end(latin1(body), 'latin1')
+    else outgoing.end(body)
   }
 
   abandon(): void {}
 }
 
-function addLines(lines: (string | string[])[], name: string, value: string | string[] | undefined): void {
+/** Whether a field of ours may stand beside those of the host. */
+function isFree(lines: readonly string[], hostEnd: number, name: string): boolean {
+  for (let at = 0; at < hostEnd; at += 2) {
+    const other = lines[at]
+    if (other?.length !== name.length) continue
+    const lower = name.toLowerCase()
+    if (other.toLowerCase() === lower) return repeatable.has(lower)
+  }
+  return true
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+}
+
+function addLines(lines: string[], name: string, value: string | string[] | undefined): void {
   if (typeof value === 'string') lines.push(name, value)
   else for (const each of value ?? []) lines.push(name, each)
 }

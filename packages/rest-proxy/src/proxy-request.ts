@@ -37,7 +37,7 @@ export class ProxyRequest {
     this.rawHeaders = raw.rawHeaders
     this.contentLength = facts.contentLength
     this.chunked = facts.chunked
-    this.isWebSocket = facts.upgrade && facts.connectionUpgrade
+    this.isWebSocket = facts.upgrade && lists(this.header('connection'), 'upgrade')
     this.#clientIp = clientIp
   }
 
@@ -109,7 +109,6 @@ class HeaderFacts {
   contentLength: number | undefined
   chunked = false
   upgrade = false
-  connectionUpgrade = false
 
   constructor(rawHeaders: readonly string[]) {
     for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -118,9 +117,6 @@ class HeaderFacts {
       switch (name.length) {
         case 7:
           if (name.toLowerCase() === 'upgrade') this.upgrade = lists(rawHeaders[at + 1], 'websocket')
-          break
-        case 10:
-          if (name.toLowerCase() === 'connection') this.connectionUpgrade ||= lists(rawHeaders[at + 1], 'upgrade')
           break
         case 14:
           if (name.toLowerCase() === 'content-length') this.contentLength = Number(rawHeaders[at + 1])

@@ -60,7 +60,17 @@ export class RecordingBroker {
     socket.setNoDelay(true)
     socket.on('error', () => {})
     socket.on('close', () => this.#sockets.delete(socket))
-    const max_payload = this.#options.maxPayload ?? 1_048_576
+    this.#info(socket, this.#options.maxPayload ?? 1_048_576)
+    const session = new Session(this, socket, this.#options.reply ?? Buffer.from('08c8012000', 'hex'))
+    socket.on('data', (chunk: Buffer) => session.read(chunk))
+  }
+
+  /** Tells every client another limit, as a server does whose configuration is reloaded. */
+  announce(maxPayload: number): void {
+    for (const socket of this.#sockets) this.#info(socket, maxPayload)
+  }
+
+  #info(socket: Socket, max_payload: number): void {
     const info = {
       server_id: 'recorder',
       version: '2.15.2',
@@ -71,8 +81,6 @@ export class RecordingBroker {
       port: 1,
     }
     socket.write(`INFO ${JSON.stringify(info)}\r\n`)
-    const session = new Session(this, socket, this.#options.reply ?? Buffer.from('08c8012000', 'hex'))
-    socket.on('data', (chunk: Buffer) => session.read(chunk))
   }
 }
 

@@ -61,11 +61,21 @@ export function pathSegments(path: string): string[] {
 
 /** Percent-decodes once, as UTF-8; undefined for a broken escape or bytes that are no UTF-8. */
 export function decodePath(raw: string): string | undefined {
+  if (isPlain(raw)) return raw
   try {
     return decodeURIComponent(raw.replaceAll(/[\u0080-\u00ff]/g, escapeByte))
   } catch {
     return undefined
   }
+}
+
+/** Whether decoding would change nothing. */
+function isPlain(raw: string): boolean {
+  for (let at = 0; at < raw.length; at++) {
+    const code = raw.charCodeAt(at)
+    if (code === PERCENT || code > DEL) return false
+  }
+  return true
 }
 
 // Node hands out the target as latin1: a character beyond ASCII is one raw byte.

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import type { MetricFamily } from '@nats-edge/wire-parser'
+import type { Hono } from 'hono'
+import { afterAll, beforeAll, describe, expect, expectTypeOf, inject, it } from 'vitest'
+import type { ReloadReport, RestProxy } from './index.ts'
 import { hostKinds } from './http-host.test-support.ts'
 import { rawRequestText } from './raw-client.test-support.ts'
 import { type Broker, startBroker, startRig, type Rig } from './rig.test-support.ts'
@@ -55,4 +58,23 @@ describe.each(inject('natsServers'))('a proxy in front of a service, nats-server
       expect(response.json()).toMatchObject({ code: 'no_responders', status: 503, title: 'Service Unavailable' })
     })
   })
+})
+
+/** What every capability of the family looks like. */
+interface Capability {
+  readonly routes: Hono
+  stats(): Iterable<MetricFamily>
+  ready?(): Promise<void>
+  reload?(options: unknown): () => ReloadReport
+  close(options?: {
+    readonly drainMs?: number
+    readonly spreadMs?: number
+    readonly retryAfterMs?: readonly [number, number]
+    readonly final?: boolean
+    readonly serveRequests?: boolean
+  }): Promise<void>
+}
+
+it('has the shape of a capability', () => {
+  expectTypeOf<RestProxy>().toExtend<Capability>()
 })

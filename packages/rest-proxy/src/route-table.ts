@@ -85,15 +85,7 @@ function collect(node: Node, segments: readonly string[], at: number, found: Map
 
 // A broken escape equals no literal; as a value it is refused when the value is read.
 function literalText(segment: string): string {
-  return isPlain(segment) ? segment : (decodePath(segment) ?? segment)
-}
-
-function isPlain(segment: string): boolean {
-  for (let index = 0; index < segment.length; index++) {
-    const code = segment.charCodeAt(index)
-    if (code === 0x25 || code > 0x7f) return false
-  }
-  return true
+  return decodePath(segment) ?? segment
 }
 
 function pick(found: readonly Map<string, Route>[], method: string): Route | undefined {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { encodeHeaderLines } from '@nats-edge/wire-parser'
 import { checkBoolean, checkFunction, checkKeys, checkWhole, checkWord, show } from './option-check.ts'
 import { type ParamOptions, ParamReader } from './path-params.ts'
 import { type PublishOptions, type PublishRules, resolvePublish } from './envelope/publish-options.ts'
@@ -69,6 +70,8 @@ export interface Route {
   readonly methods: readonly string[]
   readonly envelope: EnvelopeName
   readonly subject: RouteSubject
+  /** `Nats-Edge-Route`, encoded. */
+  readonly routeLine: Uint8Array
   readonly params: ParamReader
   readonly timeoutMs: number
   readonly maxBodyBytes: number
@@ -128,6 +131,7 @@ export function compileRoute(where: string, options: RouteOptions, defaults: Rou
     ...behaviour,
     options,
     label: options.path,
+    routeLine: encodeRouteLine(options.path),
     segments,
     methods,
     params,
@@ -145,21 +149,35 @@ export function compileDefaultRoute(options: DefaultRouteOptions, defaults: Rout
   const behaviour = compileBehaviour(where, options, defaults)
   const { prefix } = options
   const label = '/{path*}'
+  const routeLine = encodeRouteLine(label)
   const segments = parseRoutePath(label)
   const params = new ParamReader(where, segments)
   if (behaviour.envelope === 'nats-proxy') {
     if (prefix !== undefined) throw new TypeError(`${where}.prefix has no effect with the envelope "nats-proxy"`)
     const none = new ParamReader(where, [])
-    return { ...behaviour, options, label, segments, methods: [], params: none, subject: pathSubject(defaults) }
+    return {
+      ...behaviour,
+      options,
+      label,
+      routeLine,
+      segments,
+      methods: [],
+      params: none,
+      subject: pathSubject(defaults),
+    }
   }
   if (typeof prefix !== 'string') {
     throw new TypeError(`${where}.prefix is required with the envelope "${behaviour.envelope}", not ${show(prefix)}`)
   }
   const subject = templateSubject(`${where}.prefix`, `${prefix}.{method}.{path*}`, params.names, defaults)
-  return { ...behaviour, options, label, segments, methods: [], params, subject }
+  return { ...behaviour, options, label, routeLine, segments, methods: [], params, subject }
 }
 
-type Behaviour = Omit<Route, 'options' | 'label' | 'segments' | 'methods' | 'params' | 'subject'>
+function encodeRouteLine(label: string): Uint8Array {
+  return encodeHeaderLines([['Nats-Edge-Route', label]])
+}
+
+type Behaviour = Omit<Route, 'options' | 'label' | 'routeLine' | 'segments' | 'methods' | 'params' | 'subject'>
 
 function compileBehaviour(where: string, options: RouteBehaviour, defaults: RouteDefaults): Behaviour {
   const envelope = checkWord(`${where}.envelope`, options.envelope, envelopes, 'nats-proxy')

@@ -29,7 +29,7 @@ export function writeRequestFacts(writer: HeaderWriter, facts: RequestFacts): vo
     .addLatin1('Nats-Edge-Host', request.host)
     .add('Nats-Edge-Scheme', request.scheme)
     .add('Nats-Edge-Client-Ip', withoutControls(request.ip))
-    .add('Nats-Edge-Route', route.label)
+    .addEncoded(route.routeLine)
     .add('Nats-Edge-Request-Id', withoutControls(request.id))
     .add('Nats-Edge-Timeout-Ms', String(Math.max(1, Math.floor(remainingMs))))
   if (principal !== undefined) writer.add('Nats-Edge-User', withoutControls(principal.id))
