@@ -81,8 +81,10 @@ export interface Pending {
 
 export interface Subscription {
   readonly pattern: Pattern
-  /** No callback runs after this has returned. */
+  /** No callback runs after this has returned; what the server has already sent is lost. */
   unsubscribe(): void
+  /** Ends it without losing anything: resolves once all that the server had sent before the UNSUB was delivered. */
+  drain(): Promise<void>
 }
 
 export type BusStatus =

@@ -7,6 +7,7 @@ import type { Pattern } from '../pattern.ts'
 /** What a subscription needs of its bus. */
 export interface SubscriptionOwner {
   sending(): void
+  flush(): Promise<void>
   deliver(message: Msg, onMessage: (message: BusMessage) => void): void
   ended(subscription: BusSubscription, error?: BusError): void
 }
@@ -51,6 +52,15 @@ export class BusSubscription implements Subscription {
     this.#owner.sending()
     this.#running?.unsubscribe()
     this.#owner.ended(this)
+  }
+
+  async drain(): Promise<void> {
+    const running = this.#running
+    if (this.#ended || running === undefined) return this.unsubscribe()
+    this.#owner.sending()
+    // The client's own drain never settles across a loss, and then there is nothing left to come.
+    await Promise.race([running.drain(), this.#owner.flush()]).catch(() => undefined)
+    this.unsubscribe()
   }
 
   /** Ends it from the other side. */

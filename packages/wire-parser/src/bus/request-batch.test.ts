@@ -97,6 +97,27 @@ describe.each(inject('natsServers'))('gathered requests through nats-server $ver
     await server.stop()
   })
 
+  it('are delivered to a subscription that drains, and none later', async () => {
+    const server = await startNatsServer({ binary, jetstream: false })
+    const nats = await connect({ servers: server.url })
+    const bus = busFromConnection(nats)
+    let delivered = 0
+    const subscription = bus.subscribe(subject('d'), () => void delivered++)
+    await bus.flush()
+    for (let i = 0; i < 1000; i++) bus.publish(subject('d'), none)
+    await subscription.drain()
+    expect(delivered).toBe(1000)
+    bus.publish(subject('d'), none)
+    await bus.flush()
+    expect(delivered).toBe(1000)
+    const other = bus.subscribe(subject('d'), () => void delivered++)
+    server.kill()
+    await server.exited
+    await other.drain()
+    await subscription.drain()
+    await nats.close()
+  })
+
   it('are not sent when cancelled in the same turn, and fail when the connection is closed in it', async () => {
     const server = await startNatsServer({ binary, jetstream: false })
     const nats = await connect({ servers: server.url })
