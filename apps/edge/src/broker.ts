@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { findNatsServer, startNatsServer } from '@nats-edge/embedded-nats'
+import { findNatsServer, natsServerFloor, startNatsServer } from '@nats-edge/embedded-nats'
 import type { FindStep, NatsServer, RestartEvent } from '@nats-edge/embedded-nats'
 import type { EmbeddedConfig } from './config.ts'
 import type { Logger } from './log.ts'
@@ -27,7 +27,8 @@ export class Broker {
   async start(): Promise<string> {
     const { config, log, signal, onStep } = this.#options
     const onProgress = (step: FindStep): void => onStep(step.text)
-    const binary = await findNatsServer({ version: config.version, install: config.install, onProgress, signal })
+    const { version, install } = config
+    const binary = await findNatsServer({ version, preferred: natsServerFloor, install, onProgress, signal })
     const server = await startNatsServer({
       binary,
       port: config.port,

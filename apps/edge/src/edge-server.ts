@@ -94,6 +94,7 @@ export class EdgeServer implements Edge {
     this.#telemetry.addSources({
       mounts: this.#mounts,
       bus: this.bus,
+      traffic: () => this.#nats?.stats(),
       listeners: [this.#publicListener, this.#adminListener],
       broker: this.#broker,
       droppedLogLines: options.droppedLogLines,

@@ -12,7 +12,6 @@ const statusOfCode = {
   headers_too_large: 431,
   internal: 500,
   too_many_connections: 503,
-  draining: 503,
 } as const
 
 export type ProblemCode = keyof typeof statusOfCode

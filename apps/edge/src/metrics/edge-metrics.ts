@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Bus, MetricFamily, MetricSample } from '@nats-edge/wire-parser'
+import type { Stats } from '@nats-io/nats-core'
 import type { Broker } from '../broker.ts'
 import type { Listener } from '../listener.ts'
 import { edgeVersion } from '../version.ts'
@@ -7,6 +8,8 @@ import { edgeVersion } from '../version.ts'
 /** What the edge's own families are read from. */
 export interface EdgeMetricsSources {
   readonly bus: Bus
+  /** What the edge's own connection has carried; undefined before it is there. */
+  readonly traffic: () => Stats | undefined
   readonly listeners: readonly Listener[]
   readonly broker: Broker | undefined
   readonly droppedLogLines: () => number
@@ -14,7 +17,7 @@ export interface EdgeMetricsSources {
 
 /** The families of the edge itself, read from plain counters when they are asked for. */
 export function* edgeFamilies(sources: EdgeMetricsSources): IterableIterator<MetricFamily> {
-  yield* natsFamilies(sources.bus)
+  yield* natsFamilies(sources.bus, sources.traffic())
   yield* listenerFamilies(sources.listeners)
   yield* brokerFamilies(sources.broker)
   yield counter('log_lines_dropped_total', 'Log lines that nobody took.', [plain(sources.droppedLogLines())])
@@ -22,12 +25,15 @@ export function* edgeFamilies(sources: EdgeMetricsSources): IterableIterator<Met
   yield gauge('build_info', 'Always 1; the labels tell the versions.', [{ labels, value: 1 }])
 }
 
-function* natsFamilies(bus: Bus): IterableIterator<MetricFamily> {
+function* natsFamilies(bus: Bus, traffic: Stats | undefined): IterableIterator<MetricFamily> {
   const connected = plain(bus.state === 'connected' ? 1 : 0)
   yield { ...gauge('nats_connected', '1 while the connection to NATS is up.', [connected]), merge: 'min' }
   const reconnects = plain(Math.max(0, bus.epoch - 1))
   yield counter('nats_reconnects_total', 'Times the connection to NATS came back.', [reconnects])
   yield gauge('nats_pending_bytes', 'Bytes on the way to the broker.', [plain(bus.pendingBytes)])
+  const { inMsgs = 0, outMsgs = 0, inBytes = 0, outBytes = 0 } = traffic ?? {}
+  yield counter('nats_messages_total', 'Messages exchanged with NATS.', inAndOut(inMsgs, outMsgs))
+  yield counter('nats_bytes_total', 'Bytes of messages exchanged with NATS.', inAndOut(inBytes, outBytes))
 }
 
 function* listenerFamilies(listeners: readonly Listener[]): IterableIterator<MetricFamily> {
@@ -67,6 +73,13 @@ function gauge(name: string, help: string, samples: readonly MetricSample[]): Me
 
 function counter(name: string, help: string, samples: readonly MetricSample[]): MetricFamily {
   return { name, help, kind: 'counter', samples }
+}
+
+function inAndOut(received: number, sent: number): readonly MetricSample[] {
+  return [
+    { labels: { dir: 'in' }, value: received },
+    { labels: { dir: 'out' }, value: sent },
+  ]
 }
 
 function plain(value: number): MetricSample {

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+import { execFile } from 'node:child_process'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { NatsServer } from '@nats-edge/embedded-nats'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { exitCode } from './cli/exit-code.ts'
+import { loadConfig } from './config.ts'
+import { settingPaths } from './config/environment.ts'
+import { configJsonSchema } from './config/json-schema.ts'
+import type { JsonSchema } from './config/json-schema.ts'
+import { metricOf, startBroker, startEdge } from './edge.test-support.ts'
+import type { TestEdge } from './edge.test-support.ts'
+
+function text(path: string): string {
+  return readFileSync(new URL(path, import.meta.url), 'utf8')
+}
+
+const configuration = text('../../../docs/configuration.md')
+const operations = text('../../../docs/operations.md')
+const readme = text('../README.md')
+
+function schemaOf(path: readonly string[]): JsonSchema | undefined {
+  return path.reduce<JsonSchema | undefined>((node, key) => node?.properties?.[key], configJsonSchema())
+}
+
+/** A key's row as the documentation must have it. */
+function rowOf(path: readonly string[]): string {
+  const { default: value, description = '' } = schemaOf(path) ?? {}
+  const plain = typeof value === 'string' ? value : JSON.stringify(value)?.replaceAll('"', '').replaceAll(',', ', ')
+  return `| \`${path.join('.')}\` | ${plain === undefined ? '' : `\`${plain}\``} | ${description} |`
+}
+
+describe('docs/configuration.md', () => {
+  it.each(settingPaths())('describes %s.%s as the schema does', (...path) => {
+    const keys = path.filter((key) => key !== undefined)
+    expect(configuration.split('\n')).toContain(rowOf(keys))
+    expect(schemaOf(keys)?.description).toMatch(/\.$/)
+  })
+
+  it('describes every key of a route', () => {
+    const routes = schemaOf(['rest', 'routes'])?.items?.properties ?? {}
+    for (const [key, { description }] of Object.entries(routes))
+      expect(configuration).toContain(`| \`${key}\` | ${description} |`)
+  })
+
+  it('has an example that is a valid configuration', () => {
+    const yaml = /```yaml\n([\s\S]*?)```/.exec(configuration)?.[1] ?? ''
+    const file = new URL('documentation-example.yaml', import.meta.url)
+    expect(yaml).toContain('rest:')
+    writeFileSync(file, yaml.replace(/^ {2}credentials:.*\n/m, ''))
+    try {
+      const { config } = loadConfig({ files: [fileURLToPath(file)], env: {} })
+      expect(config.rest).toMatchObject({ path: '/api', defaultRoute: false })
+    } finally {
+      rmSync(file)
+    }
+  })
+})
+
+describe('docs/operations.md', () => {
+  let broker: NatsServer
+  let each: TestEdge
+
+  beforeAll(async () => {
+    broker = await startBroker()
+    each = await startEdge(broker.url)
+    await each.ready()
+    await fetch(each.url)
+  })
+
+  afterAll(async () => {
+    await each.close({ graceMs: 0 })
+    await broker.stop()
+  })
+
+  it('describes every metric that is served, with its kind, and no other', async () => {
+    const served = await (await fetch(`${each.adminUrl}/metrics`)).text()
+    const types = Array.from(served.matchAll(/^# TYPE (nats_edge_\S+) (\w+)$/gm), ([, name, kind]) => `${name} ${kind}`)
+    const described = Array.from(
+      operations.matchAll(/^\| `(nats_edge_\w+)` \| (\w+) \|/gm),
+      ([, name, kind]) => `${name} ${kind}`,
+    )
+    const embedded = ['nats_edge_embedded_broker_up gauge', 'nats_edge_embedded_broker_restarts_total counter']
+    expect([...types, ...embedded].sort()).toEqual(described.sort())
+  })
+
+  it('names every label of every metric', async () => {
+    const served = await (await fetch(`${each.adminUrl}/metrics`)).text()
+    for (const [, name = '', labels = ''] of served.matchAll(
+      /^(nats_edge_\w+?)(?:_bucket|_sum|_count)?\{([^}]*)\}/gm,
+    )) {
+      const row = operations.split('\n').find((line) => line.startsWith(`| \`${name}\` |`)) ?? ''
+      const keys = Array.from(labels.matchAll(/(\w+)="/g), ([, key]) => key ?? '').filter((key) => key !== 'le')
+      for (const key of keys) expect(row.split('|')[3], `${name} ${key}`).toMatch(new RegExp(`\\b${key}\\b`))
+    }
+  })
+
+  it('lists every exit code', () => {
+    const listed = Array.from(operations.matchAll(/^\| (\d+) \|/gm), ([, code]) => Number(code))
+    expect(listed).toEqual(Object.values(exitCode))
+  })
+})
+
+describe('README.md', () => {
+  it('has an example that runs', async () => {
+    const broker = await startBroker()
+    const file = new URL('../readme-example.mjs', import.meta.url)
+    const example = /```js\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
+    const onOtherPorts = example
+      .replace('nats://127.0.0.1:4222', broker.url)
+      .replace(
+        "public: { address: '127.0.0.1:8080' }",
+        "public: { address: '127.0.0.1:0' }, admin: { address: '127.0.0.1:0' }",
+      )
+    writeFileSync(file, `${onOtherPorts}\nprocess.kill(process.pid, 'SIGTERM')\n`)
+    try {
+      const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(file)], { timeout: 15_000 })
+      expect(stdout).toMatch(/^try http:\/\/127\.0\.0\.1:\d+\n$/)
+    } finally {
+      rmSync(file)
+      await broker.stop()
+    }
+  })
+
+  it('lists every code of the edge with its status', () => {
+    const problem = text('problem.ts')
+    const codes = Array.from(
+      problem.matchAll(/^ {2}(\w+): (\d{3}),$/gm),
+      ([, code, status]) => `| ${status} | \`${code}\` |`,
+    )
+    expect(codes.length).toBeGreaterThan(8)
+    for (const row of codes) expect(readme).toContain(row)
+  })
+})
