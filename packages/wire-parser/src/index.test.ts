@@ -13,8 +13,11 @@ describe('the root entry', () => {
       'HeaderBlock',
       'HeaderWriter',
       'Histogram',
+      'Parser',
       'TokenBucket',
       'TokenBucketTable',
+      'Verb',
+      'WireError',
       'compilePermissions',
       'durationBoundsSeconds',
       'encodeHeaderLines',
@@ -26,11 +29,13 @@ describe('the root entry', () => {
       'isToken',
       'matches',
       'overlaps',
+      'parseOperations',
       'parsePattern',
       'parseSubject',
       'parseTemplate',
       'subjectFault',
       'subjectFromTokens',
+      'verbName',
     ])
   })
 
