@@ -4,6 +4,7 @@ import type { Mount } from './capability.ts'
 import type { EdgeConfig } from './config.ts'
 import type { Exchange } from './exchange.ts'
 import type { Logger } from './log.ts'
+import { accessLog, type AccessLine } from './log/access-log.ts'
 import { MetricsRegistry } from './metrics.ts'
 import { edgeFamilies } from './metrics/edge-metrics.ts'
 import type { EdgeMetricsSources } from './metrics/edge-metrics.ts'
@@ -16,6 +17,7 @@ const maxLoggedPath = 128
 export class EdgeTelemetry {
   readonly #log: Logger
   readonly #access: boolean
+  readonly #writeAccess: (line: AccessLine) => void
   readonly #addressOf: (exchange: Exchange) => string
   readonly #http: HttpMetrics
   readonly #registry: MetricsRegistry
@@ -24,6 +26,7 @@ export class EdgeTelemetry {
   constructor(config: EdgeConfig, log: Logger, addressOf: (exchange: Exchange) => string) {
     this.#log = log
     this.#access = config.log.access
+    this.#writeAccess = accessLog(log)
     this.#addressOf = addressOf
     this.#http = new HttpMetrics(config.metrics)
     this.#registry = new MetricsRegistry(config.metrics)
@@ -60,10 +63,10 @@ export class EdgeTelemetry {
       ms: Math.round(ms * 100) / 100,
       requestId: exchange.requestId,
       ip: this.#addressOf(exchange),
-      ...principalOf(exchange),
+      principalId: principalOf(exchange),
     }
     if (this.#log.isLevelEnabled('debug')) this.#log.info({ ...line, ...details(exchange) }, 'request')
-    else this.#log.info(line, 'request')
+    else this.#writeAccess(line)
   }
 
   malformed(status: number): void {
@@ -75,10 +78,10 @@ export class EdgeTelemetry {
   }
 }
 
-function principalOf(exchange: Exchange): { principalId?: string } {
+function principalOf(exchange: Exchange): string | undefined {
   const principal: unknown = exchange.context?.get('principal')
   const known = typeof principal === 'object' && principal !== null && 'id' in principal
-  return known && typeof principal.id === 'string' ? { principalId: principal.id } : {}
+  return known && typeof principal.id === 'string' ? principal.id : undefined
 }
 
 /** What is logged at level debug only: it tells more about a client than a log should keep. */

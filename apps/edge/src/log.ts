@@ -2,6 +2,7 @@
 import { pino } from 'pino'
 import type { DestinationStream, Logger } from 'pino'
 import type { LogConfig } from './config.ts'
+import { allowPlainLines } from './log/access-log.ts'
 import { prettyLine } from './log/pretty-line.ts'
 
 export type { Logger } from 'pino'
@@ -15,7 +16,7 @@ export interface LineSink {
 export function createLog(config: LogConfig, sink: LineSink): Logger {
   const stream: DestinationStream =
     config.format === 'json' ? sink : { write: (line: string): void => sink.write(prettyLine(line)) }
-  return pino(
+  const log = pino(
     {
       level: config.level,
       base: null,
@@ -25,6 +26,8 @@ export function createLog(config: LogConfig, sink: LineSink): Logger {
     },
     stream,
   )
+  allowPlainLines(log, stream, config.redact)
+  return log
 }
 
 // A name is hidden at the top of a line and one level down, where headers and options stand.

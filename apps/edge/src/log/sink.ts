@@ -3,16 +3,18 @@ import { fstatSync, write, writeSync } from 'node:fs'
 import type { LineSink } from '../log.ts'
 
 const maxQueuedBytes = 1024 * 1024
+const gatherMs = 20
 
 /** Hands bytes to the operating system; calls back when they are out or lost. */
 export type WriteBytes = (bytes: Buffer, done: (error: Error | undefined) => void) => void
 
 /**
- * Writes log lines without ever waiting for the reader: lines of one loop turn leave in one write, at most 1 MiB waits,
+ * Writes log lines without ever waiting for the reader: lines leave many in one write, at most 1 MiB waits,
  * and what a blocked pipe, a closed pipe or a full disk does not take is dropped and counted.
  */
 export class LogSink implements LineSink {
   readonly #write: WriteBytes
+  readonly #gatherMs: number
   #lines: string[] = []
   #lineBytes = 0
   #writing = 0
@@ -21,8 +23,10 @@ export class LogSink implements LineSink {
   /** Lines nobody will read. */
   dropped = 0
 
-  constructor(write: WriteBytes) {
+  /** Lines of `gatherMs` leave together; 0: those of one turn of the event loop. */
+  constructor(write: WriteBytes, gatherMs = 0) {
     this.#write = write
+    this.#gatherMs = gatherMs
   }
 
   write(line: string): void {
@@ -35,7 +39,8 @@ export class LogSink implements LineSink {
     this.#lineBytes += bytes
     if (!this.#scheduled && this.#writing === 0) {
       this.#scheduled = true
-      setImmediate(() => this.#flush())
+      if (this.#gatherMs > 0) setTimeout(() => this.#flush(), this.#gatherMs)
+      else setImmediate(() => this.#flush())
     }
   }
 
@@ -70,7 +75,7 @@ export class LogSink implements LineSink {
 /** The sink of this process: standard error, whatever it is. */
 export function standardErrorSink(): LogSink {
   // A write to a file ends; a write to a blocked pipe would hold one of Node's threads, and the exit, for ever.
-  return new LogSink(fstatSync(2).isFile() ? writeFile : streamWriter())
+  return new LogSink(fstatSync(2).isFile() ? writeFile : streamWriter(), gatherMs)
 }
 
 /** Writes a line at once, for a process that is about to end. */
