@@ -46,7 +46,8 @@ const State = {
   payload: 5,
   heldPayload: 6,
   stream: 7,
-  dead: 8,
+  stopped: 8,
+  dead: 9,
 } as const
 type State = (typeof State)[keyof typeof State]
 
@@ -132,6 +133,14 @@ export class Parser {
     this.#hold.detach()
   }
 
+  /**
+   * Within `operation`: lets `push` return behind it, with the rest of the chunk unread. Whoever stops pushes that rest,
+   * from the `end` it was given, before any other chunk.
+   */
+  stop(): void {
+    if (this.#state === State.start) this.#state = State.stopped
+  }
+
   /** Ends the parser, also from within the sink, and returns what it holds of an incomplete operation. */
   close(): Uint8Array {
     const held = this.#state === State.stream ? 0 : this.#hold.length
@@ -147,6 +156,7 @@ export class Parser {
     this.#good = 0
     try {
       this.#read(chunk, chunk.length)
+      if (this.#state === State.stopped) this.#state = State.start
     } catch (error) {
       this.close()
       throw error
@@ -156,7 +166,7 @@ export class Parser {
   #read(chunk: Uint8Array, end: number): void {
     let at = 0
     while (at < end && this.#state !== State.start) {
-      if (this.#state === State.dead) return
+      if (this.#state >= State.stopped) return
       at = this.#resume(chunk, at, end)
     }
     // An operation that lies in the chunk leaves the state as it is.
