@@ -183,6 +183,27 @@ describe('attachWebSockets', () => {
     await host.closed()
   })
 
+  it.each([undefined, 100])(
+    'makes no second request of a body whose length is behind %s headers',
+    async (maxHeadersCount) => {
+      const requests: string[] = []
+      const app = new Hono().all('*', (c) => {
+        requests.push(c.req.path)
+        return c.text('answered')
+      })
+      const host = await startAttached(app)
+      if (maxHeadersCount !== undefined) host.server.maxHeadersCount = maxHeadersCount
+      const inner = 'GET /smuggled HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+      const padding = 'a:\r\n'.repeat((maxHeadersCount ?? 1000) + 100)
+      const reply = await rawRequestTo(
+        host,
+        `POST /outer HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n${padding}Content-Length: ${inner.length}\r\n\r\n${inner}`,
+      )
+      expect(reply.status).toBe(431)
+      expect(requests).toEqual([])
+    },
+  )
+
   it('cuts a handshake pipelined behind a request that is not answered yet', async () => {
     const slow = gate()
     const app = new Hono().get('/ws', hello)
@@ -245,6 +266,22 @@ describe('attachWebSockets', () => {
     door.open()
     expect((await reply).status).toBe(503)
     expect(calls).toEqual(['abort'])
+  })
+
+  it('answers a route that itself has closed the host', async () => {
+    const abort = vi.fn<() => void>()
+    const server = createServer()
+    const app = new Hono().get(
+      '/ws',
+      upgradeWebSocket(() => {
+        attached.close()
+        return Promise.resolve({ onAbort: abort })
+      }),
+    )
+    const attached = attachWebSockets(server, app)
+    const host = await listening(server.listen(0, '127.0.0.1'))
+    expect((await rawRequestTo(host, handshake('/ws'))).status).toBe(503)
+    expect(abort).toHaveBeenCalledTimes(1)
   })
 
   it.each([

@@ -67,7 +67,10 @@ export function attachWebSockets(
       const refusal = closed ? draining() : handshakeFault(incoming)
       void (refusal === undefined ? answer(incoming, head) : refuseUpgrade(incoming, refusal, host))
     } else {
-      serveWithoutUpgrade(server, incoming, head)
+      const refusal = serveWithoutUpgrade(server, incoming, head)
+      if (refusal === undefined) return
+      socket.on('error', ignore)
+      void refuseUpgrade(incoming, refusal, host)
     }
   }
 

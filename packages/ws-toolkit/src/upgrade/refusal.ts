@@ -9,6 +9,7 @@ export type UpgradeRefusalCode =
   | 'method_not_allowed'
   | 'unsupported_version'
   | 'rate_limited'
+  | 'headers_too_large'
   | 'internal'
   | 'unsupported'
   | 'too_many_connections'
@@ -23,6 +24,7 @@ const table: Readonly<Record<UpgradeRefusalCode, readonly [status: number, title
   method_not_allowed: [405, 'Method not allowed'],
   unsupported_version: [426, 'Unsupported WebSocket version'],
   rate_limited: [429, 'Too many connections of one principal'],
+  headers_too_large: [431, 'Too many headers'],
   internal: [500, 'Internal error'],
   unsupported: [501, 'WebSocket not available here'],
   too_many_connections: [503, 'Too many connections'],

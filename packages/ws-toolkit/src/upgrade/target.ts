@@ -9,8 +9,8 @@ import { callHandler, deliverEvents, type SocketEvents } from './socket-events.t
 
 /** Brands `upgradeWebSocket`, and is where a request carries its target. */
 export const upgradeSymbol: unique symbol = Symbol.for('nats-edge.upgrade')
-/** Where a WebSocket carries the stream under it. */
-export const socketSymbol: unique symbol = Symbol.for('nats-edge.socket')
+// Where a WebSocket carries the stream under it.
+const socketSymbol: unique symbol = Symbol.for('nats-edge.socket')
 
 type Phase = 'pending' | 'accepted' | 'open' | 'ended'
 
@@ -67,6 +67,8 @@ export class UpgradeTarget {
   settle(pending: Promise<SocketEvents | Response>): Promise<SocketEvents | Response | undefined> {
     const { upgradeTimeoutMs } = this.#route.options
     return new Promise((resolve, reject) => {
+      // The route itself has made the host stop.
+      if (this.#phase === 'ended') resolve(undefined)
       const timer = setTimeout(() => {
         this.abort({ code: 'timeout', detail: `the connection was not ready within ${upgradeTimeoutMs} ms; try again` })
       }, upgradeTimeoutMs)

@@ -26,6 +26,8 @@ export interface UpgradeHostOptions {
   readonly observe?: (event: UpgradeEvent) => void
 }
 
+const noConnection = 'Upgrade came without Connection: Upgrade; a proxy on the way has to pass both on'
+
 /** Where the environment, or the server in it, says which host this is. */
 export const hostSymbol: unique symbol = Symbol.for('nats-edge.upgrade-host')
 
@@ -48,6 +50,7 @@ export function hostOf(c: Context): FoundHost | UpgradeRefusal {
   if (hostSymbol in env) return { host: env[hostSymbol] as UpgradeHost, incoming }
   const server: unknown = 'wss' in env ? env.wss : undefined
   if (typeof server !== 'object' || server === null) {
+    if (!/\bupgrade\b/i.test(incoming.headers.connection ?? '')) return { code: 'bad_request', detail: noConnection }
     return unsupported(
       'this server does not upgrade: use serve({ fetch, websocket: { server: webSocketServer() } }) or attachWebSockets(server, app)',
     )

@@ -93,6 +93,13 @@ describe.each(hosts)('upgradeWebSocket under $name', ({ name, start }) => {
     expect(headerOf(missing, 'x-content-type-options')).toBe('nosniff')
   })
 
+  it('says what a proxy has removed when Connection is missing', async () => {
+    const host = await start(appWith(() => echo))
+    const reply = await rawRequestTo(host, handshake('/ws', { Connection: 'close' }))
+    expect(reply.status).toBe(400)
+    expect(JSON.parse(reply.body)).toMatchObject({ detail: expect.stringContaining('Connection: Upgrade') })
+  })
+
   it('leaves a request without Upgrade to the next handler', async () => {
     const app = appWith(() => echo)
     app.get('/ws', (c) => c.text('plain'))
