@@ -81,6 +81,7 @@ function contentTypeOf(body: Uint8Array): string {
 type NameKind = 'type' | 'other' | 'dropped'
 
 const maxMemoised = 500
+const maxMemoisedLength = 64
 const nameKinds = new Map<string, NameKind>()
 
 // Services use few names, and this is asked for each header of each reply.
@@ -89,7 +90,7 @@ function nameKind(name: string): NameKind {
   if (known !== undefined) return known
   const kind = decideKind(name)
   if (nameKinds.size >= maxMemoised) nameKinds.clear()
-  nameKinds.set(name, kind)
+  if (name.length <= maxMemoisedLength) nameKinds.set(name, kind)
   return kind
 }
 

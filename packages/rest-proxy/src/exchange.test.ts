@@ -302,6 +302,16 @@ describe.each(hostKinds)('one request on a %s host', (kind) => {
     expect((await client.send(rawRequestText('GET /nobody'))).status).toBe(503)
   })
 
+  it('gets 500 from a hook that sets a body that is none, and numbers as text', async () => {
+    const rig = await startRig({ nats: broker.nats }, kind)
+    rigs.push(rig)
+    rig.proxy.addHook('/ok/text', (reply) => void Object.assign(reply, { body: 'text' }))
+    rig.proxy.addHook('/ok/number', (reply) => reply.headers.set('X-Number', 7))
+    const client = await rig.client()
+    expect((await client.send(rawRequestText('GET /ok/text'))).status).toBe(500)
+    expect((await client.send(rawRequestText('GET /ok/number'))).get('x-number')).toBe('7')
+  })
+
   it('gets 502 for a status that a hook made impossible', async () => {
     const rig = await startRig({ nats: broker.nats }, kind)
     rigs.push(rig)

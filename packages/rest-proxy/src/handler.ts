@@ -46,7 +46,7 @@ function checkedTarget(state: ProxyState, c: Context, raw: RawRequest, skip: num
   }
   checkRequestLimits(raw, state.options)
   const target = parseRequestTarget(raw.url, skip)
-  if (target.segments !== slashes(c.req.path)) {
+  if (target.segments !== segmentsOf(c.req.path)) {
     throw new ProxyError('unsupported', {
       detail: 'Mount the proxy with app.route(); app.mount() hides part of the path.',
     })
@@ -101,6 +101,11 @@ function watchClient(request: ProxyRequest, exchange: Exchange): void {
   }
   outgoing.on('close', () => exchange.cancel())
   if (outgoing.destroyed) exchange.cancel()
+}
+
+// Under `strict: false` Hono's path lacks the last slash, so it does not count.
+function segmentsOf(path: string): number {
+  return slashes(path) - Number(path.endsWith('/'))
 }
 
 /** Segments that the mount point has taken from the front of the path. */

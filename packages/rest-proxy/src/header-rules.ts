@@ -35,6 +35,7 @@ interface SetHeader {
 }
 
 const maxMemoised = 500
+const maxMemoisedLength = 64
 
 /** Header rules of one route and direction, decided once per spelling of a name. */
 export class HeaderFilter {
@@ -68,7 +69,7 @@ export class HeaderFilter {
     const target = this.#decide(name.toLowerCase(), name)
     // A flood of made-up names costs one refill, never memory.
     if (this.#memo.size >= maxMemoised) this.#memo.clear()
-    this.#memo.set(name, target)
+    if (name.length <= maxMemoisedLength) this.#memo.set(name, target)
     return target
   }
 

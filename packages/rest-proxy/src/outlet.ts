@@ -43,7 +43,19 @@ export class RawOutlet implements Outlet {
   send(answer: Answer, close: boolean): void {
     const outgoing = this.#outgoing
     if (outgoing.destroyed || outgoing.headersSent) return
-    const { status, headers, body, length } = answer
+    try {
+      this.#write(answer, close)
+    } catch {
+      // A header of the host's that node refuses: the client must not wait for an answer that never comes.
+      if (outgoing.headersSent) outgoing.destroy()
+      else outgoing.writeHead(500, { Connection: 'close' }).end()
+    }
+  }
+
+  abandon(): void {}
+
+  #write({ status, headers, body, length }: Answer, close: boolean): void {
+    const outgoing = this.#outgoing
     const head = this.#host.head(status)
     const lines: string[] = []
     for (const name of Object.keys(head)) addLines(lines, name, head[name])
@@ -59,8 +71,6 @@ export class RawOutlet implements Outlet {
     if (body !== undefined && body.length <= maxTextBytes) outgoing.end(latin1(body), 'latin1')
     else outgoing.end(body)
   }
-
-  abandon(): void {}
 }
 
 /** Whether a field of ours may stand beside those of the host. */
@@ -98,7 +108,11 @@ export class ResponseOutlet implements Outlet {
   }
 
   send(answer: Answer, close: boolean): void {
-    this.#resolve(toResponse(answer, close))
+    try {
+      this.#resolve(toResponse(answer, close))
+    } catch {
+      this.#resolve(new Response(null, { status: 500 }))
+    }
   }
 
   abandon(): void {

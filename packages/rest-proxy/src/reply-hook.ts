@@ -59,6 +59,7 @@ export async function runHooks(hooks: readonly ReplyHook[], reply: Reply, reques
   const view: HookReply = { status, body, upgrade, headers: new ReplyHeaders(reply.headers) }
   try {
     for (const hook of hooks) await hook(view, request)
+    if (!(view.body instanceof Uint8Array)) throw new TypeError(`a hook set body to ${show(view.body)}, not to bytes`)
   } catch (error) {
     throw new ProxyError('internal', { detail: 'A reply hook failed.', cause: error })
   }

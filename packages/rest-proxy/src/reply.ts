@@ -21,13 +21,13 @@ export class ReplyHeaders {
   }
 
   /** Replaces every value of the name. */
-  set(name: string, value: string): void {
+  set(name: string, value: string | number): void {
     this.delete(name)
-    this.#flat.push(name, value)
+    this.append(name, value)
   }
 
-  append(name: string, value: string): void {
-    this.#flat.push(name, value)
+  append(name: string, value: string | number): void {
+    this.#flat.push(name, String(value))
   }
 
   delete(name: string): void {

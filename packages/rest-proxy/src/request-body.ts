@@ -60,8 +60,8 @@ function readIncoming(incoming: IncomingMessage, maxBytes: number, receive: Body
 
 async function readRequest(request: ProxyRequest, maxBytes: number): Promise<Uint8Array> {
   const { raw } = request.context.req
-  // A known length, and a body that a middleware has read, are bounded already.
-  if (request.contentLength !== undefined || raw.bodyUsed)
+  // A length that node's parser enforces, and a body that a middleware has read, are bounded already.
+  if ((request.incoming !== undefined && request.contentLength !== undefined) || raw.bodyUsed)
     return checked(await request.context.req.arrayBuffer(), maxBytes)
   if (raw.body === null) return empty
   const reader = raw.body.getReader()

@@ -17,7 +17,7 @@ export interface RequestTarget {
   readonly query: string
   /** Path and query as sent. */
   readonly url: string
-  /** Segments of the whole path as sent, the cut ones included. */
+  /** Segments of the whole path as sent, the cut ones included; a trailing slash adds none. */
   readonly segments: number
   /** The path holds a `%` or a byte beyond ASCII. */
   readonly encoded: boolean
@@ -47,6 +47,7 @@ export function parseRequestTarget(raw: string, skip: number): RequestTarget {
       throw badTarget('The request target holds a backslash, a fragment, white space or a control character.')
     }
   }
+  if (raw.charCodeAt(at - 1) === SLASH) segments--
   if (raw.indexOf('#', at) !== -1) throw badTarget('The request target holds a fragment.')
   if (at === raw.length && cut === 0) return { path: raw, query: '', url: raw, segments, encoded }
   const path = cut === -1 ? '/' : raw.slice(cut, at)

@@ -50,6 +50,10 @@ async function ask(
   return await app.route('/', proxy.routes).request(target, init)
 }
 
+function bytes(size: number): ReadableStream {
+  return new Blob(['x'.repeat(size / 2), 'y'.repeat(size / 2)]).stream()
+}
+
 async function problem(response: Response): Promise<unknown> {
   return await response.json()
 }
@@ -358,6 +362,40 @@ describe('who is asking', () => {
     expect(only().subject).toBe('orders.7')
     await second.close()
     await other.stop()
+  })
+})
+
+describe('a body on a host without node:http', () => {
+  it('is read to its end and no further than the limit, whatever its length is said to be', async () => {
+    const app = new Hono().route('/', proxyOf({ maxBodyBytes: 1000 }).routes)
+    const post = async (size: number, headers: Record<string, string> = {}): Promise<number> => {
+      const init = { method: 'POST', body: bytes(size), headers, duplex: 'half' }
+      return (await app.request('/a', init as RequestInit)).status
+    }
+    expect(await post(1000)).toBe(200)
+    expect(only().payload.includes(`${'x'.repeat(500)}${'y'.repeat(500)}`)).toBe(true)
+    expect(await post(1002)).toBe(413)
+    expect(await post(1002, { 'content-length': '5' })).toBe(413)
+    expect(await post(10, { 'content-length': '1001' })).toBe(413)
+    expect(broker.take()).toEqual([])
+    expect((await app.request('/a', { method: 'POST' })).status).toBe(200)
+  })
+
+  it('may have been read by somebody before', async () => {
+    const app = new Hono().use('*', async (c, next) => {
+      await c.req.text()
+      await next()
+    })
+    expect((await app.route('/', proxyOf({}).routes).request('/a', { method: 'POST', body: 'seen' })).status).toBe(200)
+    expect(only().payload.includes('seen')).toBe(true)
+  })
+
+  it('is refused where it breaks off', async () => {
+    const broken = new ReadableStream({ pull: (controller) => controller.error(new Error('secret')) })
+    const init = { method: 'POST', body: broken, duplex: 'half' }
+    const response = await proxyOf({}).routes.request('/a', init as RequestInit)
+    expect(response.status).toBe(400)
+    expect(await response.text()).not.toContain('secret')
   })
 })
 

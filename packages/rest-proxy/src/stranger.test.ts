@@ -127,6 +127,12 @@ describe("a proxy in a stranger's app, behind cors, secureHeaders, a logger and 
     expect(rejections).toEqual([])
   })
 
+  it('works in an app that is not strict about trailing slashes', async () => {
+    const app = new Hono({ strict: false }).route('/api', proxy.routes)
+    expect((await app.request('/api/hello/ada')).status).toBe(200)
+    expect((await app.request('/api/hello/ada/')).status).toBe(404)
+  })
+
   it('says so where it was mounted with app.mount()', async () => {
     const inner = new Hono().route('/', proxy.routes)
     const app = new Hono().mount('/mounted', inner.fetch)
