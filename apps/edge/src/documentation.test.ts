@@ -10,7 +10,7 @@ import { loadConfig } from './config.ts'
 import { settingPaths } from './config/environment.ts'
 import { configJsonSchema } from './config/json-schema.ts'
 import type { JsonSchema } from './config/json-schema.ts'
-import { metricOf, startBroker, startEdge } from './edge.test-support.ts'
+import { startBroker, startEdge } from './edge.test-support.ts'
 import type { TestEdge } from './edge.test-support.ts'
 
 function text(path: string): string {
