@@ -68,7 +68,7 @@ export function jsonAnswer(status: number, document: unknown, method: string): A
   return { status, headers, body: method === 'HEAD' ? undefined : body, length: body.length }
 }
 
-export function hasNoBody(status: number): boolean {
+function hasNoBody(status: number): boolean {
   return status === 204 || status === 205 || status === 304
 }
 

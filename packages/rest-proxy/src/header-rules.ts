@@ -152,7 +152,7 @@ const hopByHop: ReadonlySet<string> = new Set([
 ])
 
 /** Headers that belong to one connection and never travel. */
-export function isHopByHop(lowerName: string): boolean {
+function isHopByHop(lowerName: string): boolean {
   return hopByHop.has(lowerName) || lowerName.startsWith('proxy-')
 }
 

@@ -21,7 +21,7 @@ export function natsProxyReply(payload: Uint8Array, filter: HeaderFilter): Reply
 }
 
 /** Applies the rules of a route to the headers of a reply: name, value, name, value. */
-export function filterReply(flat: readonly string[], filter: HeaderFilter): readonly string[] {
+function filterReply(flat: readonly string[], filter: HeaderFilter): readonly string[] {
   const passed: string[] = []
   for (let at = 0; at < flat.length; at += 2) {
     const name = filter.target(flat[at] ?? '')

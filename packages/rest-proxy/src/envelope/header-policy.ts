@@ -65,6 +65,6 @@ export function policyOf(envelope: 'nats-proxy' | 'headers' | 'publish', directi
 }
 
 /** W3C Trace Context names are lower-case in NATS headers, where case counts. */
-export function isTraceHeader(lowerName: string): boolean {
+function isTraceHeader(lowerName: string): boolean {
   return lowerName === 'traceparent' || lowerName === 'tracestate'
 }

@@ -33,11 +33,7 @@ export function writePublishFacts(
  * A client's key as message id, behind a hash of caller and route: two callers that choose the same key, or one that
  * uses it on two routes, never suppress each other's messages. Throws `bad_request` for a key that is none.
  */
-export function messageIdOf(
-  key: string | undefined,
-  route: Route,
-  principal: Principal | undefined,
-): string | undefined {
+function messageIdOf(key: string | undefined, route: Route, principal: Principal | undefined): string | undefined {
   if (key === undefined) return undefined
   if (!keyForm.test(key)) {
     throw new ProxyError('bad_request', { detail: 'Idempotency-Key must be 1 to 255 visible ASCII characters.' })
