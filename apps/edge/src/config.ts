@@ -96,7 +96,7 @@ export interface LimitsConfig {
   }
 }
 
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
 export interface LogConfig {
   readonly level: LogLevel
@@ -105,12 +105,12 @@ export interface LogConfig {
   readonly redact: readonly string[]
 }
 
-export interface MetricsConfig {
+interface MetricsConfig {
   readonly enabled: boolean
   readonly maxSeriesPerMetric: number
 }
 
-export interface ShutdownConfig {
+interface ShutdownConfig {
   readonly delay: number
   readonly grace: number
 }

@@ -4,7 +4,6 @@ import { upgradeWebSocket } from '@nats-edge/ws-toolkit/upgrade'
 import { Hono } from 'hono'
 import type { Context } from 'hono'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { WebSocket } from 'ws'
 import type { Capability, CloseOptions, Mount } from './capability.ts'
 import { metricOf, RawClient, startBroker, startEdge, until } from './edge.test-support.ts'
 import type { TestEdge } from './edge.test-support.ts'
@@ -224,31 +223,29 @@ describe('a request', () => {
   })
 })
 
+function handshake(host: string): string {
+  return [
+    `GET /probe/socket HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket`,
+    'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Request-Id: mine\r\n\r\n',
+  ].join('\r\n')
+}
+
 describe('a WebSocket', () => {
   it('opens through the same router, with a request id, counted as 101', async () => {
     const each = await started()
-    const socket = new WebSocket(`${each.url.replace('http', 'ws')}/probe/socket`, {
-      headers: { 'X-Request-Id': 'mine' },
-    })
-    const head = await new Promise<string | undefined>((resolve, reject) => {
-      socket.once('upgrade', (response) => resolve(String(response.headers['x-request-id']))).once('error', reject)
-    })
-    expect(head).toBe('mine')
-    const echo = new Promise((resolve) => socket.once('message', (data: Buffer) => resolve(data.toString())))
-    await new Promise((resolve) =>
-      socket.readyState === socket.OPEN ? resolve(undefined) : socket.once('open', resolve),
-    )
-    socket.send('hello')
-    expect(await echo).toBe('hello')
+    const raw = client(each.url).send(handshake('localhost'))
+    const head = await raw.until(/\r\n\r\n/)
+    expect(head).toMatch(/^HTTP\/1\.1 101 /)
+    expect(head).toMatch(/\r\nX-Request-Id: mine\r\n/i)
+    // RFC 6455, 5.7: a text frame with "Hello", under a mask of zeros.
+    raw.send('\x81\x85\0\0\0\0Hello')
+    expect(await raw.until(/Hello/)).toContain('\x81\x05Hello')
     expect(requests(await metrics(each), 'unmatched', 'GET', 101)).toBe(1)
-    socket.terminate()
   })
 
   it('is refused for a foreign Host, as a request is', async () => {
     const each = await started()
-    const raw = client(each.url).send(
-      'GET /probe/socket HTTP/1.1\r\nHost: evil.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
-    )
+    const raw = client(each.url).send(handshake('evil.example'))
     expect(await raw.until(/wrong_host/)).toMatch(/^HTTP\/1\.1 421 /)
   })
 })

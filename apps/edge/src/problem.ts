@@ -14,7 +14,7 @@ const statusOfCode = {
   too_many_connections: 503,
 } as const
 
-export type ProblemCode = keyof typeof statusOfCode
+type ProblemCode = keyof typeof statusOfCode
 
 /** An error answer by RFC 9457. */
 export interface Problem {

@@ -33,11 +33,20 @@ function toJsonSchema(): JsonSchema {
   return JSON.parse(JSON.stringify(z.toJSONSchema(configSchema, { io: 'input' }))) as JsonSchema
 }
 
+const found = new Map<string, readonly JsonSchema[]>()
+const maxFound = 1000
+
 /** Finds every schema that may describe the value at `path`; several where a union stands. */
-export function schemasAt(path: ConfigPath): readonly JsonSchema[] {
-  let found: readonly JsonSchema[] = alternatives(configJsonSchema())
-  for (const step of path) found = found.flatMap((each) => childSchemas(each, step))
-  return found
+function schemasAt(path: ConfigPath): readonly JsonSchema[] {
+  const last = path.at(-1)
+  if (last === undefined) return alternatives(configJsonSchema())
+  const name = JSON.stringify(path)
+  const known = found.get(name)
+  if (known !== undefined) return known
+  const schemas = schemasAt(path.slice(0, -1)).flatMap((each) => childSchemas(each, last))
+  // Paths come from files too: what somebody wrote by mistake must not stay for ever.
+  if (found.size < maxFound) found.set(name, schemas)
+  return schemas
 }
 
 /** The names a map at `path` may have. */

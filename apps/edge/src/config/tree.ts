@@ -39,13 +39,13 @@ export interface MapEntry {
   readonly value: ConfigNode
 }
 
-export interface ListNode {
+interface ListNode {
   readonly kind: 'list'
   readonly span: Span
   readonly items: readonly ConfigNode[]
 }
 
-export interface ScalarNode {
+interface ScalarNode {
   readonly kind: 'scalar'
   readonly span: Span
   readonly value: string | number | boolean | null
