@@ -77,7 +77,7 @@ export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
 }
 
 // RFC 3629, section 4: 0 for anything that is not one of its sequences, so no overlong form and no surrogate passes.
-function sequenceBytes(bytes: Uint8Array, at: number, end: number): number {
+export function sequenceBytes(bytes: Uint8Array, at: number, end: number): number {
   const lead = bytes[at] ?? 0
   if (lead < 0x80) return 1
   const size = lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0
@@ -92,7 +92,7 @@ function sequenceBytes(bytes: Uint8Array, at: number, end: number): number {
   return size
 }
 
-function pointAt(bytes: Uint8Array, at: number, size: number): number {
+export function pointAt(bytes: Uint8Array, at: number, size: number): number {
   const lead = bytes[at] ?? 0
   if (size === 1) return lead
   let point = lead & (0x7f >> size)
