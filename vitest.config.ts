@@ -13,6 +13,7 @@ export default defineConfig({
     ],
     globalSetup: ['./vitest.setup.ts'],
     pool: 'forks',
+    maxWorkers: 2,
     // A property of the long job has a millisecond a case.
     testTimeout: 20_000 + Number(process.env['PROPERTY_RUNS'] ?? 0),
     hookTimeout: 30_000,

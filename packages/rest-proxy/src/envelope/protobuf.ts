@@ -7,7 +7,7 @@ import { EnvelopeError } from './envelope-error.ts'
 const varintType = 0
 const fixed64Type = 1
 /** Wire type of strings, bytes and nested messages. */
-export const lengthDelimited = 2
+const lengthDelimited = 2
 const fixed32Type = 5
 
 const maxTag = 0xffffffff

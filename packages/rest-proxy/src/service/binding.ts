@@ -62,6 +62,11 @@ export class Binding {
     return binding.#routeFor(method)
   }
 
+  /** Takes no more messages than the server has sent already. */
+  async drain(): Promise<void> {
+    await this.subscription?.drain()
+  }
+
   /** The pattern it was registered with first, for reports. */
   get label(): string {
     return this.#routes[0]?.pattern.text ?? ''

@@ -166,7 +166,7 @@ class BusService implements NatsService {
 
   async #close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#abort)
-    await Promise.all(this.#bindings.map((binding) => binding.subscription?.drain()))
+    await Promise.all(this.#bindings.map((binding) => binding.drain()))
     await this.#dispatcher.drained()
     // What has been answered must reach the server before the caller closes the connection.
     if (this.#bus.state === 'connected') await this.#bus.flush().catch(() => undefined)
