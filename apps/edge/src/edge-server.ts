@@ -183,6 +183,7 @@ export class EdgeServer implements Edge {
       app,
       count,
       hostCheck,
+      isReserved: name === 'admin',
       address: name === 'admin' ? this.#addresses.admin : this.#addresses.public,
       limits: this.config.limits,
       clientAddress: clientAddress(name === 'admin' ? [] : this.config.listen.public.trustedProxies),

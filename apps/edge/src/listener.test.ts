@@ -329,14 +329,15 @@ describe('admission', () => {
     expect(new Set(ips)).toEqual(new Set(['192.0.2.0', '192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4']))
   })
 
-  it('counts the connections of all listeners together', async () => {
+  it('never refuses health, however many connections the public listener holds', async () => {
     const each = await started({ limits: { connections: 2 } })
     const held = [client(each.url), client(each.url)]
     for (const one of held) await one.send(`${get}\r\n`).until(/plain$/)
     expect(await client(each.url).send(`${get}\r\n`).until(/\}$/)).toMatch(/^HTTP\/1\.1 503 /)
-    expect(await client(each.adminUrl).send('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n').until(/\}$/)).toMatch(
-      /^HTTP\/1\.1 503 /,
-    )
+    const health = client(each.adminUrl)
+    expect(await health.send('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n').until(/\}$/)).toMatch(/^HTTP\/1\.1 200 /)
+    const scraped = await health.send('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n').until(/lag_seconds/)
+    expect(metricOf(scraped, 'nats_edge_connections_refused_total{listener="public",reason="global"}')).toBe(1)
   })
 })
 

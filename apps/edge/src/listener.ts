@@ -35,6 +35,8 @@ export interface ListenerOptions {
   readonly count: ConnectionCount
   readonly clientAddress: ClientAddress
   readonly hostCheck: HostCheck
+  /** Takes connections even when the others hold all there may be: health must answer then too. */
+  readonly isReserved: boolean
   /** A request has ended, its answer with status `status` sent as far as it will be. */
   readonly onEnd: (exchange: Exchange, status: number) => void
   readonly onFailure: (exchange: Exchange, error: unknown) => void
@@ -58,7 +60,9 @@ export class Listener implements ExchangeOwner {
     const { limits } = options
     this.name = options.name
     this.#options = options
-    this.#table = new ConnectionTable(limits, options.count, options.clientAddress.isTrusted)
+    const { connectionsPerIp } = limits
+    const connections = options.isReserved ? undefined : limits.connections
+    this.#table = new ConnectionTable({ connections, connectionsPerIp }, options.count, options.clientAddress.isTrusted)
     this.#server = createServer({
       ServerResponse: EdgeResponse,
       maxHeaderSize: limits.headers.max,

@@ -5,7 +5,8 @@ import { plainAddress } from '../client-address.ts'
 export type RefusalReason = 'global' | 'ip'
 
 export interface ConnectionLimits {
-  readonly connections: number
+  /** Of all listeners together; undefined: whatever the others hold, this one still takes connections. */
+  readonly connections: number | undefined
   readonly connectionsPerIp: number
 }
 
@@ -44,11 +45,9 @@ export class ConnectionTable {
     const ofIp = (this.#perIp.get(address) ?? 0) + 1
     this.#perIp.set(address, ofIp)
     socket.once('close', () => this.#remove(socket, address))
-    if (this.#count.open > this.#limits.connections)
-      this.#refuse(socket, 'global', this.#count.open, this.#limits.connections)
-    else if (ofIp > this.#limits.connectionsPerIp && !this.#exempt(address)) {
-      this.#refuse(socket, 'ip', ofIp, this.#limits.connectionsPerIp)
-    }
+    const { connections = Number.POSITIVE_INFINITY, connectionsPerIp } = this.#limits
+    if (this.#count.open > connections) this.#refuse(socket, 'global', this.#count.open, connections)
+    else if (ofIp > connectionsPerIp && !this.#exempt(address)) this.#refuse(socket, 'ip', ofIp, connectionsPerIp)
   }
 
   /** Bytes received and sent so far, on open and on closed connections. */
