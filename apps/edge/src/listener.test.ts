@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { setTimeout as delay } from 'node:timers/promises'
 import type { NatsServer } from '@nats-edge/embedded-nats'
 import { upgradeWebSocket } from '@nats-edge/ws-toolkit/upgrade'
 import { Hono } from 'hono'
@@ -71,6 +72,21 @@ function probe(path = '/probe'): Mount {
     throw new Error('too late')
   })
   routes.get('/bad-header', () => new Response('x', { headers: { 'X-Bad': 'a\nb' } }))
+  routes.get('/stream', (c: Context) => {
+    c.set('routeLabel', '/stream')
+    const parts = ['first', 'second']
+    const pull = async (controller: ReadableStreamDefaultController): Promise<void> => {
+      const part = parts.shift()
+      if (part === undefined) return controller.close()
+      if (part === 'second') await delay(300)
+      controller.enqueue(new TextEncoder().encode(part))
+    }
+    return new Response(new ReadableStream({ pull }))
+  })
+  routes.get('/principal', (c: Context) => {
+    c.set('principal', { id: 'jwt:ada', name: 'ada', claims: { secret: 'claim-canary' } })
+    return new Response('known')
+  })
   routes.post('/upload', async (c: Context) => new Response(String((await c.req.arrayBuffer()).byteLength)))
   routes.get('/next', (_c: Context, next) => next())
   routes.get(
@@ -229,6 +245,88 @@ function handshake(host: string): string {
     'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Request-Id: mine\r\n\r\n',
   ].join('\r\n')
 }
+
+function head(path: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n`
+}
+
+describe('the connection', () => {
+  it('carries several requests at once, answered in order and each counted', async () => {
+    const each = await started()
+    const raw = client(each.url).send(
+      `${head('/probe/raw')}\r\n${head('/probe/response')}\r\n${head('/probe/throw')}\r\n`,
+    )
+    const text = await raw.until(/"code":"internal".*\}$/)
+    const statuses = Array.from(text.matchAll(/HTTP\/1\.1 (\d{3})/g), ([, status]) => status)
+    expect(statuses).toEqual(['207', '200', '500'])
+    const ids = Array.from(text.matchAll(/X-Request-Id: (\S+)/gi), ([, id]) => id)
+    expect(new Set(ids).size).toBe(3)
+    const served = await metrics(each)
+    expect([requests(served, '/raw', 'GET', 207), requests(served, '/response', 'GET', 200)]).toEqual([1, 1])
+  })
+
+  it('that asks for a protocol nobody speaks is served as it is, and counted once', async () => {
+    const each = await started()
+    const raw = client(each.url).send(
+      `${head('/probe/response')}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n`,
+    )
+    expect(await raw.until(/plain$/)).toMatch(/^HTTP\/1\.1 200 /)
+    const served = await metrics(each)
+    expect(requests(served, '/response', 'GET', 200)).toBe(1)
+    expect(metricOf(served, 'nats_edge_connections_open{listener="public"}')).toBe(1)
+  })
+
+  it('is closed after an answer to HTTP/1.0, and told to go on before a body it announces', async () => {
+    const each = await started()
+    const old = client(each.url).send('GET /probe/response HTTP/1.0\r\nHost: localhost\r\n\r\n')
+    await old.untilClosed()
+    expect(old.received).toMatch(/^HTTP\/1\.1 200 [\s\S]*plain$/)
+    const careful = client(each.url).send(
+      'POST /probe/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n',
+    )
+    await careful.until(/^HTTP\/1\.1 100 Continue\r\n\r\n/)
+    expect(await careful.send('abc').until(/\r\n\r\n3$/)).toContain('HTTP/1.1 200 OK')
+  })
+
+  it('carries a stream as it comes, counted when it ends', async () => {
+    const each = await started()
+    const raw = client(each.url).send(`${head('/probe/stream')}\r\n`)
+    await raw.until(/first/)
+    expect(await inFlight(each)).toBe(1)
+    await raw.until(/second/)
+    await until('it has ended', async () => (await inFlight(each)) === 0)
+    expect(requests(await metrics(each), '/stream', 'GET', 200)).toBe(1)
+  })
+})
+
+describe('the access log', () => {
+  it('at level debug tells path and headers, without query and secrets', async () => {
+    const each = await started()
+    const path = `/probe/response${'/x'.repeat(100)}`
+    await fetch(`${each.url}${path}?token=canary`, {
+      headers: { authorization: 'Bearer canary', cookie: 'session=canary', 'x-seen': 'seen' },
+    })
+    const line = await until('it is logged', () => each.lines.find((one) => one['msg'] === 'request'))
+    expect(line).toMatchObject({ path: path.slice(0, 128), headers: { authorization: '[redacted]', 'x-seen': 'seen' } })
+    expect(JSON.stringify(each.lines)).not.toContain('canary')
+  })
+
+  it('can be turned off', async () => {
+    const each = await started({ log: { access: false } })
+    await fetch(`${each.url}/probe/response`)
+    await fetch(`${each.url}/probe/throw`)
+    expect(each.lines.map((one) => one['msg'])).toContain('a handler threw')
+    expect(each.lines.map((one) => one['msg'])).not.toContain('request')
+  })
+
+  it('names the caller by id, and nothing else of him', async () => {
+    const each = await started()
+    await fetch(`${each.url}/probe/principal`)
+    const line = await until('it is logged', () => each.lines.find((one) => one['msg'] === 'request'))
+    expect(line).toMatchObject({ principalId: 'jwt:ada' })
+    expect(JSON.stringify(line)).not.toContain('claim-canary')
+  })
+})
 
 describe('a WebSocket', () => {
   it('opens through the same router, with a request id, counted as 101', async () => {
