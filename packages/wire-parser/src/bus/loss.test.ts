@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { execFileSync } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { connect } from '@nats-io/transport-node'
 import { describe, expect, inject, it } from 'vitest'
@@ -7,6 +8,11 @@ import { busFrom, busFromConnection } from '../bus.ts'
 import { bytes, connectTo, eventually, pattern, startBroker, subject, text } from './broker.test-support.ts'
 
 const empty = new Uint8Array(0)
+
+// A signal is on its way for a moment: a broker that still runs would answer.
+function isStopped(pid: number): boolean {
+  return execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).startsWith('T')
+}
 
 describe.each(inject('natsServers'))('a bus that loses nats-server $version', (binary) => {
   it('reliability F1: fails 200 requests in flight within 100 ms, in order: state, listeners, requests, flush', async () => {
@@ -22,6 +28,7 @@ describe.each(inject('natsServers'))('a bus that loses nats-server $version', (b
       bus.request(subject('slow'), bytes('x'), (reply) => void events.push(`${i} ${code(reply)}`), timeout)
     await bus.flush()
     server.kill('SIGSTOP')
+    await eventually(() => isStopped(server.pid))
     const flush = bus.flush().catch((error: unknown) => events.push(`flush ${code(error)}`))
     const killed = performance.now()
     server.kill('SIGKILL')
