@@ -25,7 +25,7 @@ function list(entry: fc.Arbitrary<string>, minLength: number): fc.Arbitrary<stri
 
 function section(allow: fc.Arbitrary<string>, deny: fc.Arbitrary<string>): fc.Arbitrary<AllowDeny> {
   const lists = { allow: list(allow, 1), deny: fc.oneof(list(deny, 0), list(deny, 1)) }
-  return fc.record(lists, { requiredKeys: [] }) as fc.Arbitrary<AllowDeny>
+  return fc.record(lists, { requiredKeys: [] })
 }
 
 /** Users with rules of every kind; the same in each run. */
