@@ -30,9 +30,8 @@ export class OperationRecord implements OperationView {
   totalBytes = 0
   max = 0
 
-  /** Begins another operation; parts its verb does not have are empty. */
-  begin(verb: VerbCode): void {
-    if (this.verb === verb) return
+  /** Begins an operation with another verb; parts it does not have are empty. */
+  reset(verb: VerbCode): void {
     this.verb = verb
     this.subjectStart = this.subjectEnd = 0
     this.replyStart = this.replyEnd = 0

@@ -1,41 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import { scanArgument, scanned } from './argument.ts'
+import { Argument, isLonger } from './argument.ts'
 import { type LineRules, readArgument, readErrorText } from './control-line.ts'
 import { HoldBuffer } from './hold-buffer.ts'
 import { OperationRecord } from './operation-record.ts'
-import { type Operation, type OperationView, Verb, type VerbCode, verbName } from './operation.ts'
-import { foundVerb, type Side, verbTable } from './verb-table.ts'
+import { Verb, type VerbCode, verbName } from './operation.ts'
+import type { ParserOptions, ParserSink } from './parser-sink.ts'
+import { argumentVerb, connectTable, lineVerb, type Side, verbTables } from './verb-table.ts'
 import { WireError, type WireErrorCode } from './wire-error.ts'
 import { resolveWireLimits, type WireLimits } from './wire-limits.ts'
 
-/** How a parser reads; only `side` is required. */
-export interface ParserOptions {
-  /** Who is speaking. */
-  readonly side: Side
-  readonly limits?: Partial<WireLimits>
-  /** Whether HPUB is accepted. Default true; a server accepts it once CONNECT has said `headers: true`. */
-  readonly headers?: boolean
-  /** Whether the first byte must be that of CONNECT, as where authentication is required. Default false. */
-  readonly connectRequired?: boolean
-}
-
-/** What a parser tells. Nothing here may call `push`; a throw leaves `push` and ends the parser. */
-export interface ParserSink {
-  /**
-   * An operation is complete. If it lies in the pushed chunk, `start` and `end` are its offsets there; if it began in an
-   * earlier chunk, `start` is -1, `view.bytes` is the parser's own buffer and `end` is where it ends in this chunk.
-   */
-  operation(view: OperationView, start: number, end: number): void
-  /**
-   * The control line of an operation longer than `holdBytes` is known and its payload has begun: hold it until it is
-   * whole, or stream it through `bytes`? Default 'hold'.
-   */
-  head?(view: OperationView): 'hold' | 'stream'
-  /** A stretch of a streamed operation, its control line in the first one; `operation` follows the last. */
-  bytes?(bytes: Uint8Array, start: number, end: number): void
-  /** The input is wrong, said once; `end` is the offset in the chunk up to which operations were whole or streamed. */
-  error(error: WireError, end: number): void
-}
+export type { ParserOptions, ParserSink } from './parser-sink.ts'
 
 const State = {
   start: 0,
@@ -51,13 +25,10 @@ const State = {
 } as const
 type State = (typeof State)[keyof typeof State]
 
-const tables = { client: verbTable('client'), server: verbTable('server') }
-
 const LF = 10
 const CR = 13
 const TAB = 9
 const BLANK = 32
-const LETTER_C = 67
 // Room for a verb and the line end around the longest argument.
 const aroundArgument = 64
 
@@ -67,20 +38,20 @@ const aroundArgument = 64
  */
 export class Parser {
   readonly #sink: ParserSink
-  readonly #table: Uint8Array
-  readonly #isClient: boolean
+  readonly #side: Side
   readonly #limits: WireLimits
   readonly #maxLineBytes: number
-  readonly #view = new OperationRecord()
-  readonly #hold = new HoldBuffer()
   readonly #rules: LineRules
-  #connectRequired: boolean
+  readonly #view = new OperationRecord()
+  readonly #argument = new Argument()
+  readonly #hold = new HoldBuffer()
+  #table: Uint8Array
   #state: State = State.start
   /** In the middle of a verb: the place in the table. */
   #place = 0
   #verb: VerbCode = Verb.OK
   /** In the middle of an argument: where it begins, counted from the operation's start. */
-  #argument = 0
+  #argumentAt = 0
   /** In the middle of a payload: bytes until the operation is whole. */
   #missing = 0
   /** How far the present chunk was used up; where in it the last whole or streamed operation ended. */
@@ -89,18 +60,18 @@ export class Parser {
 
   constructor(options: ParserOptions, sink: ParserSink) {
     this.#sink = sink
-    this.#isClient = options.side === 'client'
-    this.#table = tables[options.side]
+    this.#side = options.side
     this.#limits = resolveWireLimits(options.limits)
-    this.#maxLineBytes = Math.max(this.#limits.holdBytes, this.#longestArgument() + aroundArgument)
-    const { maxPayloadBytes, maxHeaderBytes } = this.#limits
+    const { holdBytes, maxPayloadBytes, maxHeaderBytes } = this.#limits
+    const longest = Math.max(this.#maxArgument(Verb.CONNECT), this.#maxArgument(Verb.INFO))
+    this.#maxLineBytes = Math.max(holdBytes, longest + aroundArgument)
     this.#rules = { headers: options.headers ?? true, maxPayloadBytes, maxHeaderBytes }
-    this.#connectRequired = options.connectRequired ?? false
+    this.#table = options.connectRequired === true ? connectTable : verbTables[options.side]
   }
 
   /** Bytes of the incomplete operation that the parser holds. */
   get heldBytes(): number {
-    return this.#state === State.stream ? 0 : this.#hold.length
+    return this.#isBetween() ? 0 : this.#hold.length
   }
 
   /** Whether an operation is being streamed: what is written elsewhere now would land in the middle of it. */
@@ -123,9 +94,9 @@ export class Parser {
     this.#rules.headers = accepted
   }
 
-  /** Says whether an operation other than CONNECT is an `authorization` error. */
+  /** Says whether an operation of which nothing has come yet is an `authorization` error if it is not CONNECT. */
   setConnectRequired(required: boolean): void {
-    this.#connectRequired = required
+    this.#table = required ? connectTable : verbTables[this.#side]
   }
 
   /** Leaves the buffer of the held operation that is being handed out to the sink, which may keep views into it. */
@@ -143,8 +114,7 @@ export class Parser {
 
   /** Ends the parser, also from within the sink, and returns what it holds of an incomplete operation. */
   close(): Uint8Array {
-    const held = this.#state === State.stream ? 0 : this.#hold.length
-    const rest = this.#hold.bytes.slice(0, held)
+    const rest = this.#hold.bytes.slice(0, this.#isBetween() ? 0 : this.#hold.length)
     this.#state = State.dead
     this.#hold.detach()
     return rest
@@ -177,24 +147,22 @@ export class Parser {
   // the operation begins at `start` and goes on at `at`. What is returned is where the next one begins.
 
   #readVerb(bytes: Uint8Array, start: number, from: number, end: number, fromPlace: number): number {
-    if (this.#connectRequired && ((bytes[start] as number) & 0xdf) !== LETTER_C) {
-      return this.#fail('authorization', 'something came before CONNECT', start, end)
-    }
+    const table = this.#table
     let place = fromPlace
     for (let at = from; at < end; at++) {
-      place = this.#table[(place << 8) | (bytes[at] as number)] as number
-      if (place >= foundVerb) return this.#readBehindVerb(bytes, start, at + 1, end, (place - foundVerb) as VerbCode)
-      if (place === 0)
-        return this.#fail('unknown_operation', `no verb goes on like this at byte ${at - start}`, start, end)
+      place = table[(place << 8) | (bytes[at] as number)] as number
+      if (place < argumentVerb) {
+        if (place === 0) return this.#failVerb(start, at, end)
+      } else if (place < lineVerb) {
+        this.#verb = (place - argumentVerb) as VerbCode
+        return this.#skipBlanks(bytes, start, at + 1, end)
+      } else {
+        this.#verb = (place - lineVerb) as VerbCode
+        return this.#readLine(bytes, start, at + 1, end)
+      }
     }
     this.#place = place
     return this.#wait(State.verb, bytes, start, end)
-  }
-
-  #readBehindVerb(bytes: Uint8Array, start: number, at: number, end: number, verb: VerbCode): number {
-    this.#verb = verb
-    if (verb >= Verb.PING || (verb === Verb.ERR && !this.#isClient)) return this.#readLine(bytes, start, at, end)
-    return this.#skipBlanks(bytes, start, at, end)
   }
 
   #skipBlanks(bytes: Uint8Array, start: number, from: number, end: number): number {
@@ -205,60 +173,50 @@ export class Parser {
     return this.#wait(State.blanks, bytes, start, end)
   }
 
-  /** PING, PONG and +OK may be followed by anything up to the line end. */
-  #readLine(bytes: Uint8Array, start: number, from: number, end: number): number {
-    for (let at = from; at < end; at++) {
-      if (bytes[at] === LF) return this.#endLine(bytes, start, at + 1, end)
-    }
-    return this.#wait(State.line, bytes, start, end)
-  }
-
-  #endLine(bytes: Uint8Array, start: number, lineEnd: number, end: number): number {
-    if (lineEnd - start > this.#maxLineBytes) return this.#failLine(start, end)
-    const view = this.#view
-    this.#begin(bytes, start, lineEnd)
-    if (this.#verb === Verb.ERR) readErrorText(view)
-    return this.#emit(start, lineEnd)
-  }
-
   #readArgument(bytes: Uint8Array, start: number, at: number, end: number): number {
-    const view = this.#view
     const verb = this.#verb
-    const lf = scanArgument(bytes, at, end, verb === Verb.SUB || verb === Verb.UNSUB)
-    if (lf < 0) {
-      if (isLonger(bytes, at, end, this.#maxArgument(verb))) return this.#failLine(start, end)
-      this.#argument = at - start
-      return this.#wait(State.argument, bytes, start, end)
-    }
-    if (scanned.end - at > this.#maxArgument(verb) || lf + 1 - start > this.#maxLineBytes) {
-      return this.#failLine(start, end)
-    }
-    this.#begin(bytes, start, lf + 1)
-    view.bareCr = scanned.bareCr
-    const fault = readArgument(view, at, this.#rules)
+    const argument = this.#argument
+    const lf = argument.scan(bytes, at, end, verb === Verb.SUB || verb === Verb.UNSUB)
+    if (lf < 0) return this.#waitForArgument(bytes, start, at, end)
+    if (argument.end - at > this.#maxArgument(verb)) return this.#failLine(start, end)
+    if (lf - start >= this.#maxLineBytes) return this.#failLine(start, end)
+    const view = this.#begin(bytes, start, lf + 1)
+    view.bareCr = argument.bareCr
+    const fault = readArgument(view, argument, at, this.#rules)
     if (fault !== undefined) return this.#failArgument(fault, start, end)
     return verb <= Verb.HMSG ? this.#readPayload(bytes, start, end) : this.#emit(start, lf + 1)
   }
 
-  #readPayload(bytes: Uint8Array, start: number, end: number): number {
-    const view = this.#view
-    const payloadEnd = view.lineEnd + view.totalBytes
-    const behind = payloadEnd + 2
-    if (payloadEnd < end && bytes[payloadEnd] !== CR) return this.#failLineEnd(start, end)
-    view.headersStart = view.lineEnd
-    view.payloadStart = view.lineEnd + (view.headerBytes > 0 ? view.headerBytes : 0)
-    view.payloadEnd = payloadEnd
-    if (behind > end) return this.#waitForPayload(bytes, start, end)
-    if (bytes[payloadEnd + 1] !== LF) return this.#failLineEnd(start, end)
-    return this.#emit(start, behind)
+  /** PING, PONG and +OK may be followed by anything up to the line end. */
+  #readLine(bytes: Uint8Array, start: number, from: number, end: number): number {
+    const lf = bytes.indexOf(LF, from)
+    if (lf < 0 || lf >= end) return this.#wait(State.line, bytes, start, end)
+    if (lf - start >= this.#maxLineBytes) return this.#failLine(start, end)
+    const view = this.#begin(bytes, start, lf + 1)
+    if (view.verb === Verb.ERR) readErrorText(view)
+    return this.#emit(start, lf + 1)
   }
 
-  #begin(bytes: Uint8Array, start: number, lineEnd: number): void {
+  #readPayload(bytes: Uint8Array, start: number, end: number): number {
     const view = this.#view
-    view.begin(this.#verb)
+    const headersStart = view.lineEnd
+    const payloadEnd = headersStart + view.totalBytes
+    view.headersStart = headersStart
+    view.payloadStart = view.headerBytes > 0 ? headersStart + view.headerBytes : headersStart
+    view.payloadEnd = payloadEnd
+    if (payloadEnd < end && bytes[payloadEnd] !== CR) return this.#failLineEnd(start, end)
+    if (payloadEnd + 2 > end) return this.#waitForPayload(bytes, start, end)
+    if (bytes[payloadEnd + 1] !== LF) return this.#failLineEnd(start, end)
+    return this.#emit(start, payloadEnd + 2)
+  }
+
+  #begin(bytes: Uint8Array, start: number, lineEnd: number): OperationRecord {
+    const view = this.#view
+    if (view.verb !== this.#verb) view.reset(this.#verb)
     view.bytes = bytes
     view.start = start
     view.lineEnd = lineEnd
+    return view
   }
 
   #emit(start: number, end: number): number {
@@ -284,6 +242,12 @@ export class Parser {
     return end
   }
 
+  #waitForArgument(bytes: Uint8Array, start: number, at: number, end: number): number {
+    if (isLonger(bytes, at, end, this.#maxArgument(this.#verb))) return this.#failLine(start, end)
+    this.#argumentAt = at - start
+    return this.#wait(State.argument, bytes, start, end)
+  }
+
   // The chunk has ended behind the control line. A long operation is asked about once there is some payload to go with it:
   // a control line that reaches the server alone is checked twice there.
   #waitForPayload(bytes: Uint8Array, start: number, end: number): number {
@@ -304,14 +268,10 @@ export class Parser {
 
   #decide(bytes: Uint8Array, start: number, end: number): number {
     const answer = this.#ask()
-    if (this.#state === State.dead) return end
-    if (answer === 'hold') {
-      this.#holdOperation(bytes, start, end)
-      this.#state = State.heldPayload
-      return end
-    }
-    this.#holdOperation(bytes, start, this.#view.lineEnd)
-    this.#state = State.stream
+    if (this.#isClosed()) return end
+    this.#holdOperation(bytes, start, answer === 'hold' ? end : this.#view.lineEnd)
+    this.#state = answer === 'hold' ? State.heldPayload : State.stream
+    if (answer === 'hold') return end
     this.#good = end
     this.#sink.bytes?.(bytes, start, end)
     return end
@@ -356,8 +316,8 @@ export class Parser {
     if (this.#state === State.verb) this.#readVerb(bytes, 0, from, length, this.#place)
     else if (this.#state === State.blanks) this.#skipBlanks(bytes, 0, from, length)
     else if (this.#state === State.line) this.#readLine(bytes, 0, from, length)
-    else if (lf >= 0 || length - this.#argument > this.#maxArgument(this.#verb)) {
-      this.#readArgument(bytes, 0, this.#argument, length)
+    else if (lf >= 0 || length - this.#argumentAt > this.#maxArgument(this.#verb)) {
+      this.#readArgument(bytes, 0, this.#argumentAt, length)
     }
     return to
   }
@@ -366,7 +326,7 @@ export class Parser {
     const hold = this.#hold
     this.#view.bytes = hold.bytes
     const answer = this.#ask()
-    if (this.#isDead()) return at
+    if (this.#isClosed()) return at
     this.#state = answer === 'hold' ? State.heldPayload : State.stream
     if (answer === 'stream') this.#sink.bytes?.(hold.bytes, 0, hold.length)
     return at
@@ -388,12 +348,14 @@ export class Parser {
   #stream(chunk: Uint8Array, at: number, end: number): number {
     const cr = at + this.#missing - 2
     const to = Math.min(end, cr + 2)
-    if (cr >= at && cr < to && chunk[cr] !== CR) return this.#failStream(chunk, at, cr, end)
-    if (cr + 1 < to && chunk[cr + 1] !== LF) return this.#failStream(chunk, at, cr + 1, end)
-    this.#missing -= to - at
-    this.#good = to
-    this.#sink.bytes?.(chunk, at, to)
-    if (this.#missing === 0 && !this.#isDead()) this.#endStream(to)
+    const isWrongCr = cr >= at && cr < to && chunk[cr] !== CR
+    const isWrongLf = cr + 1 < to && chunk[cr + 1] !== LF
+    const good = isWrongCr ? cr : isWrongLf ? cr + 1 : to
+    this.#missing -= good - at
+    this.#good = good
+    if (good > at) this.#sink.bytes?.(chunk, at, good)
+    if (good < to) return this.#failLineEnd(0, end)
+    if (this.#missing === 0 && !this.#isClosed()) this.#endStream(to)
     return to
   }
 
@@ -406,28 +368,27 @@ export class Parser {
     this.#hold.clear()
   }
 
-  #failStream(chunk: Uint8Array, at: number, bad: number, end: number): number {
-    this.#good = bad
-    if (bad > at) this.#sink.bytes?.(chunk, at, bad)
-    return this.#failLineEnd(0, end)
+  #failVerb(start: number, at: number, end: number): number {
+    const isEarly = at === start && this.#table === connectTable
+    const code = isEarly ? 'authorization' : 'unknown_operation'
+    return this.#fail(code, `no operation goes on like this at byte ${at - start}`, start, end)
   }
 
   #failLine(start: number, end: number): number {
-    return this.#fail('control_line_too_long', 'the control line is longer than allowed', start, end)
+    return this.#fail('control_line_too_long', `${verbName(this.#verb)}: the control line is too long`, start, end)
   }
 
   #failLineEnd(start: number, end: number): number {
-    return this.#fail('bad_line_end', 'the payload is not followed by CR LF', start, end)
+    return this.#fail('bad_line_end', `${verbName(this.#verb)}: no CR LF behind the payload`, start, end)
   }
 
   #failArgument(code: WireErrorCode, start: number, end: number): number {
-    const { totalBytes, headerBytes } = this.#view
-    const sizes = code === 'payload_too_large' ? ` ${headerBytes} ${totalBytes}` : ''
-    return this.#fail(code, `${verbName(this.#verb)} with ${scanned.count} arguments${sizes}`, start, end)
+    const bytes = code === 'payload_too_large' ? ` and ${this.#view.totalBytes} bytes` : ''
+    return this.#fail(code, `${verbName(this.#verb)}: ${this.#argument.count} arguments${bytes}`, start, end)
   }
 
   #fail(code: WireErrorCode, message: string, start: number, end: number): number {
-    if (this.#isDead()) return end
+    if (this.#isClosed()) return end
     const good = this.#state === State.start ? start : this.#good
     this.close()
     this.#sink.error(new WireError(code, message), good)
@@ -435,41 +396,17 @@ export class Parser {
   }
 
   // A call of the sink may have closed the parser, which the compiler does not see.
-  #isDead(): boolean {
+  #isClosed(): boolean {
     return this.#state === State.dead
   }
 
+  /** Whether what the hold has was handed out. */
+  #isBetween(): boolean {
+    return this.#state === State.start || this.#state === State.stopped || this.#state === State.stream
+  }
+
   #maxArgument(verb: VerbCode): number {
-    const { maxInfoBytes, maxConnectBytes, maxControlLineBytes } = this.#limits
-    if (!this.#isClient) return maxInfoBytes
-    return verb === Verb.CONNECT ? maxConnectBytes : maxControlLineBytes
+    if (this.#side === 'server') return this.#limits.maxInfoBytes
+    return verb === Verb.CONNECT ? this.#limits.maxConnectBytes : this.#limits.maxControlLineBytes
   }
-
-  #longestArgument(): number {
-    return this.#isClient
-      ? Math.max(this.#maxArgument(Verb.CONNECT), this.#maxArgument(Verb.PUB))
-      : this.#maxArgument(Verb.INFO)
-  }
-}
-
-/** Whether an argument whose LF has not come is too long already; a CR that may belong to the line end does not count. */
-function isLonger(bytes: Uint8Array, start: number, end: number, max: number): boolean {
-  const length = end - start
-  if (length <= max) return false
-  const cr = bytes.indexOf(CR, start + 1)
-  return length - (cr > 0 && cr < end ? 1 : 0) > max
-}
-
-/** Reads whole operations, as tests and tools want them; throws WireError for what a connection would be closed for. */
-export function parseOperations(bytes: Uint8Array, side: Side): Operation[] {
-  const operations: Operation[] = []
-  let fault: WireError | undefined
-  const parser = new Parser(
-    { side },
-    { operation: (view) => void operations.push(view.copy()), error: (error) => void (fault = error) },
-  )
-  parser.push(bytes)
-  if (fault !== undefined) throw fault
-  if (parser.heldBytes > 0) throw new WireError('bad_line_end', 'the last operation is incomplete')
-  return operations
 }

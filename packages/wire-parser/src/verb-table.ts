@@ -4,42 +4,58 @@ import { Verb, type VerbCode } from './operation.ts'
 /** Who is speaking on a connection. */
 export type Side = 'client' | 'server'
 
-/** Values of a verb table from here on are a verb, by `value - foundVerb`; lower ones are places inside a word. */
-export const foundVerb = 128
+/**
+ * A value of a verb table below this is a place inside a word. From here on it is a verb with an argument, by
+ * `value - argumentVerb`; from `lineVerb` on one whose line may hold anything, by `value - lineVerb`.
+ */
+export const argumentVerb = 64
+export const lineVerb = 128
 
-// A verb with an argument is known with the blank behind it. Behind CONNECT and INFO none is needed; behind PING, PONG and
-// +OK anything may follow up to the line end. "-ERR" may come without a text, but only from a server.
-const words: Readonly<Record<Side, readonly (readonly [word: string, verb: VerbCode])[]>> = {
-  client: [
-    ['PUB ', Verb.PUB],
-    ['HPUB ', Verb.HPUB],
-    ['SUB ', Verb.SUB],
-    ['UNSUB ', Verb.UNSUB],
-    ['CONNECT', Verb.CONNECT],
-    ['INFO', Verb.INFO],
-    ['-ERR ', Verb.ERR],
-    ['PING', Verb.PING],
-    ['PONG', Verb.PONG],
-    ['+OK', Verb.OK],
-  ],
-  server: [
-    ['MSG ', Verb.MSG],
-    ['HMSG ', Verb.HMSG],
-    ['INFO', Verb.INFO],
-    ['-ERR', Verb.ERR],
-    ['PING', Verb.PING],
-    ['PONG', Verb.PONG],
-    ['+OK', Verb.OK],
-  ],
-}
+type Word = readonly [word: string, value: number]
+
+const withArgument = (word: string, verb: VerbCode): Word => [word, argumentVerb + verb]
+const withLine = (word: string, verb: VerbCode): Word => [word, lineVerb + verb]
+
+const connect = withArgument('CONNECT', Verb.CONNECT)
+const fromBoth = [
+  withArgument('INFO', Verb.INFO),
+  withLine('PING', Verb.PING),
+  withLine('PONG', Verb.PONG),
+  withLine('+OK', Verb.OK),
+]
+
+// A verb that needs a blank is known with the blank behind it. A server may say -ERR without a text.
+const clientWords = [
+  withArgument('PUB ', Verb.PUB),
+  withArgument('HPUB ', Verb.HPUB),
+  withArgument('SUB ', Verb.SUB),
+  withArgument('UNSUB ', Verb.UNSUB),
+  withArgument('-ERR ', Verb.ERR),
+  connect,
+  ...fromBoth,
+]
+const serverWords = [
+  withArgument('MSG ', Verb.MSG),
+  withArgument('HMSG ', Verb.HMSG),
+  withLine('-ERR', Verb.ERR),
+  ...fromBoth,
+]
 
 /**
- * The verbs of one side as a table: `table[place * 256 + byte]` is the next place, or a verb, or 0 for a byte that no verb
+ * What each side may say as a table: `table[place * 256 + byte]` is the next place, or a verb, or 0 for a byte that no verb
  * has there. Place 0 is in front of the first letter. Letters count in either case, a tab as a blank.
  */
-export function verbTable(side: Side): Uint8Array {
+export const verbTables: Readonly<Record<Side, Uint8Array>> = {
+  client: verbTable(clientWords),
+  server: verbTable(serverWords),
+}
+
+/** The table of a client that has to begin with CONNECT. */
+export const connectTable: Uint8Array = verbTable([connect])
+
+function verbTable(words: readonly Word[]): Uint8Array {
   const rows: number[][] = [emptyRow()]
-  for (const [word, verb] of words[side]) {
+  for (const [word, value] of words) {
     let place = 0
     for (const letter of word.slice(0, -1)) {
       const row = rows[place] ?? []
@@ -47,7 +63,7 @@ export function verbTable(side: Side): Uint8Array {
       enter(row, letter, next)
       place = next
     }
-    enter(rows[place] ?? [], word.slice(-1), foundVerb + verb)
+    enter(rows[place] ?? [], word.slice(-1), value)
   }
   return Uint8Array.from(rows.flat())
 }
