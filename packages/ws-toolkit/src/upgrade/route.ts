@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { IncomingMessage } from 'node:http'
 import { WebSocketServer } from 'ws'
+import { RouteSocket } from './route-socket.ts'
 import { resolveSocketOptions, type ResolvedSocketOptions, type SocketOptions } from './socket-options.ts'
 import { targetOf } from './target.ts'
 
@@ -10,8 +11,6 @@ export interface SocketRoute {
   readonly server: WebSocketServer
 }
 
-// A peer that does not answer the close frame is cut after this; ws itself waits 30 s.
-const closeTimeoutMs = 5000
 // Chunks a half-received message may be kept in; ws itself allows 262,144.
 const maxBufferedChunks = 4096
 
@@ -32,11 +31,12 @@ function serverFor(options: ResolvedSocketOptions): WebSocketServer {
   const { compression } = options
   const settings = {
     noServer: true,
+    WebSocket: RouteSocket,
     clientTracking: false,
     maxPayload: options.maxMessageBytes,
     maxFragments: options.maxFragments,
     maxBufferedChunks,
-    closeTimeout: closeTimeoutMs,
+    closeTimeout: options.closeTimeoutMs,
     // Without this ws would echo the client's first offer, which may be a token.
     handleProtocols: (_offers: Set<string>, request: IncomingMessage) => targetOf(request)?.subprotocol ?? false,
     perMessageDeflate: compression !== false && {

@@ -21,6 +21,8 @@ export interface SocketOptions {
   readonly compression?: false | CompressionOptions
   /** Longest the events function may take; then its signal is aborted and the client gets 504. Default 30,000. */
   readonly upgradeTimeoutMs?: number
+  /** How long a client may take to answer the close frame before it is cut. Default 5,000; `ws` alone would wait 30,000. */
+  readonly closeTimeoutMs?: number
   /** The name admission knows this route by. Default `ws`. */
   readonly surface?: string
   /** Decides whether there is room. Default: the admission of the host the route is served by. */
@@ -65,6 +67,7 @@ export function resolveSocketOptions(options: SocketOptions): ResolvedSocketOpti
     missingOrigin: oneOf('missingOrigin', options.missingOrigin ?? 'no-cookie', ['no-cookie', 'deny', 'allow']),
     compression: resolveCompression(options.compression ?? false),
     upgradeTimeoutMs: within('upgradeTimeoutMs', options.upgradeTimeoutMs ?? 30_000, 1, 2 ** 31 - 1),
+    closeTimeoutMs: within('closeTimeoutMs', options.closeTimeoutMs ?? 5000, 1, 2 ** 31 - 1),
     surface: options.surface ?? 'ws',
     principal: options.principal ?? ((c: Context): Principal | undefined => c.get('principal')),
     ...(admission && { admission }),

@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Duplex } from 'node:stream'
+import type { Principal } from '@nats-edge/wire-parser'
+import type { ChannelRuntime } from './channel-runtime.ts'
+import { closeCode, closeReason, isCloseCode, type CloseHint, type CloseInfo } from './close-code.ts'
+import type { RequestId } from './codec/codec.ts'
+import { connectionId } from './connection-id.ts'
+import { ConnectionCalls } from './connection-calls.ts'
+import { ConnectionLife, type Vitals } from './connection-life.ts'
+import { wrapConnection } from './connection-wrap.ts'
+import type {
+  CallOptions,
+  CloseFunction,
+  CloseOptions,
+  Connection,
+  ConnectionState,
+  Message,
+  SendFunction,
+  SendOptions,
+} from './connection.ts'
+import { cancel, schedule } from './deadline.ts'
+import type { HookName, LimitName } from './event.ts'
+import { frameOf, type Frame, type Outgoing } from './frame.ts'
+import type { Goodbye, LiveConnection } from './live-connection.ts'
+import { Intake, type IntakeOwner } from './intake.ts'
+import { MessagePull } from './message-pull.ts'
+import { SendQueue, type OutboxOwner } from './outbox.ts'
+import type { RequestQueue } from './request-queue.ts'
+import type { Joined, Member } from './room.ts'
+import type { RouteSocket } from './upgrade/route-socket.ts'
+import { Wire } from './wire.ts'
+import { WsError } from './ws-error.ts'
+
+/** What the handshake found out about a client. */
+export interface Introduction<U> {
+  readonly params: Readonly<Record<string, string>>
+  readonly ip: string
+  readonly principal: Principal | undefined
+  readonly data: U
+  /** Of the span of the upgrade. */
+  readonly traceparent?: string | undefined
+}
+
+const noTags: ReadonlySet<string> = new Set()
+
+/** One client of a channel. */
+export class ChannelConnection<U> implements Connection<U>, LiveConnection, Member, OutboxOwner, IntakeOwner, Vitals {
+  readonly id: string = connectionId()
+  readonly params: Readonly<Record<string, string>>
+  readonly ip: string
+  readonly traceparent: string | undefined
+  readonly openedAt: number = Date.now()
+  data: U
+  readonly runtime: ChannelRuntime<U>
+  readonly outbox: SendQueue
+  readonly intake: Intake
+  /** The requests under way, of our own dispatcher. */
+  requests: RequestQueue<U> | undefined = undefined
+  bytesIn = 0
+  messagesIn = 0
+  messagesOut = 0
+  subscriptions = 0
+  readonly #ws: RouteSocket
+  readonly #socket: Duplex & { readonly bytesRead?: number }
+  readonly #life: ConnectionLife
+  #principal: Principal | undefined
+  #state: ConnectionState = 'open'
+  #goodbye: Goodbye | undefined
+  #hasSaidGoodbye = false
+  #info: CloseInfo | undefined
+  #awaitingClose: ((info: CloseInfo) => void)[] | undefined
+  #controller: AbortController | undefined
+  #tags: Set<string> | undefined
+  #rooms: Set<string> | undefined
+  #calls: ConnectionCalls | undefined
+  #pull: MessagePull | undefined
+  #isOverflowing = false
+  #dropped = 0
+
+  constructor(
+    runtime: ChannelRuntime<U>,
+    { ws, socket }: { readonly ws: RouteSocket; readonly socket: Duplex },
+    introduction: Introduction<U>,
+  ) {
+    const { options, flushList } = runtime
+    this.runtime = runtime
+    this.params = introduction.params
+    this.ip = introduction.ip
+    this.traceparent = introduction.traceparent
+    this.data = introduction.data
+    this.#principal = introduction.principal
+    this.#ws = ws
+    this.#socket = socket
+    this.#life = new ConnectionLife(options, performance.now())
+    this.outbox = new SendQueue(new Wire(ws, socket, runtime.isPlain || ws.extensions !== ''), options, flushList, this)
+    this.intake = new Intake(ws, options, this)
+  }
+
+  get path(): string {
+    return this.runtime.path
+  }
+
+  get protocol(): string {
+    return this.#ws.protocol
+  }
+
+  get state(): ConnectionState {
+    return this.#state
+  }
+
+  get tags(): ReadonlySet<string> {
+    return this.#tags ?? noTags
+  }
+
+  get rooms(): Set<string> {
+    this.#rooms ??= new Set()
+    return this.#rooms
+  }
+
+  get principal(): Principal | undefined {
+    return this.#principal
+  }
+
+  set principal(principal: Principal | undefined) {
+    const { registry } = this.runtime
+    const isListed = registry.get(this.id) !== undefined
+    if (isListed) registry.deletePrincipal(this)
+    this.#principal = principal
+    if (isListed) registry.addPrincipal(this)
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#state === 'closed') this.#controller.abort(new WsError('closed'))
+    }
+    return this.#controller.signal
+  }
+
+  get bufferedBytes(): number {
+    return this.outbox.bufferedBytes
+  }
+
+  get bytesOut(): number {
+    return this.outbox.acceptedBytes
+  }
+
+  get bytesRead(): number {
+    return this.#socket.bytesRead ?? this.bytesIn
+  }
+
+  get activity(): number {
+    return this.messagesIn + this.messagesOut
+  }
+
+  get waiting(): number {
+    return this.intake.waiting
+  }
+
+  get canNotify(): boolean {
+    return this.runtime.codec?.notice !== undefined
+  }
+
+  get isPaused(): boolean {
+    return this.intake.isPaused
+  }
+
+  get progress(): number {
+    return this.outbox.progress
+  }
+
+  send(message: Outgoing, options?: SendOptions): boolean {
+    if (options === undefined) return this.push(frameOf(message))
+    return this.push(frameOf(message, options.binary, { key: options.key, compress: options.compress }))
+  }
+
+  sent(message: Outgoing, options: SendOptions = {}): Promise<void> {
+    const { binary, key, compress } = options
+    return new Promise((resolve, reject) => {
+      const settle = (error?: Error | null): void => {
+        if (error === undefined || error === null) resolve()
+        else reject(error instanceof WsError ? error : new WsError('closed', { cause: error }))
+      }
+      const push = (): void => void this.push(frameOf(message, binary, { key, compress, settle }))
+      if (this.runtime.options.overflow === 'block' && this.outbox.isFull) void this.drained().then(push)
+      else push()
+    })
+  }
+
+  /** Queues a frame that is made already. */
+  push(frame: Frame): boolean {
+    if (!this.outbox.push(frame)) return false
+    this.messagesOut += 1
+    return true
+  }
+
+  drained(): Promise<void> {
+    return this.outbox.drained() ?? Promise.resolve()
+  }
+
+  request(method: string, params?: unknown, options: CallOptions = {}): Promise<unknown> {
+    const { codec } = this.runtime
+    if (codec?.call === undefined) {
+      return Promise.reject(
+        new WsError('unsupported', { message: 'the codec of this channel has no requests to clients' }),
+      )
+    }
+    const call = codec.call
+    this.#calls ??= new ConnectionCalls()
+    return this.#calls.begin((id) => this.send(call(id, method, params)), options)
+  }
+
+  /** Takes the client's answer to `request()`; false when nobody waits for it. */
+  answered(id: RequestId, result: unknown, error: WsError | undefined): boolean {
+    return this.#calls?.settle(id, result, error) ?? false
+  }
+
+  notify(method: string, params?: unknown, options?: SendOptions): boolean {
+    const { codec } = this.runtime
+    if (codec?.notice === undefined) {
+      throw new WsError('unsupported', { message: 'the codec of this channel has no events' })
+    }
+    return this.send(codec.notice(method, params), options)
+  }
+
+  messages(): AsyncIterableIterator<Message> {
+    if (this.#pull !== undefined)
+      throw new TypeError('messages(): somebody takes the messages of this connection already')
+    const pull = new MessagePull(this, () => {
+      this.#pull = undefined
+    })
+    this.#pull = pull
+    if (this.#state === 'closed') pull.end()
+    return pull
+  }
+
+  pause(): void {
+    this.intake.hold()
+  }
+
+  resume(): void {
+    this.intake.release()
+  }
+
+  close(
+    code: number = closeCode.normal,
+    reason: string | CloseHint = '',
+    options: CloseOptions = {},
+  ): Promise<CloseInfo> {
+    return this.shut({ code, reason, cause: 'other' }, options)
+  }
+
+  /** Closes and says why to the dispatcher; a second call may only be more impatient. */
+  shut(goodbye: Goodbye, { wait }: CloseOptions = {}): Promise<CloseInfo> {
+    if (!isCloseCode(goodbye.code)) throw new RangeError(`close: ${goodbye.code} is not a code a close frame may carry`)
+    if (this.#state === 'open') {
+      this.#state = 'closing'
+      this.#goodbye = goodbye
+    }
+    if (this.#state === 'closing') {
+      if (wait === undefined || wait.aborted || this.requests?.isBusy !== true) this.#sayGoodbye()
+      else this.#sayGoodbyeLater(wait)
+    }
+    return this.closed()
+  }
+
+  /** Resolves when the socket is gone. */
+  closed(): Promise<CloseInfo> {
+    if (this.#info !== undefined) return Promise.resolve(this.#info)
+    return new Promise((resolve) => {
+      this.#awaitingClose ??= []
+      this.#awaitingClose.push(resolve)
+    })
+  }
+
+  terminate(): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closing'
+    this.outbox.flushAll()
+    this.#ws.terminate()
+  }
+
+  tag(...tags: string[]): void {
+    if (this.#state === 'closed') return
+    this.#tags ??= new Set()
+    for (const tag of tags) {
+      this.#tags.add(tag)
+      this.runtime.registry.addTag(this, tag)
+    }
+  }
+
+  untag(...tags: string[]): void {
+    for (const tag of tags) {
+      if (this.#tags?.delete(tag) === true) this.runtime.registry.deleteTag(this, tag)
+    }
+  }
+
+  join(room: string, options: { readonly rewind?: number } = {}): Promise<Joined> {
+    if (this.#state !== 'open') return Promise.reject(new WsError('closed'))
+    const { maxRooms } = this.runtime.options
+    if (this.rooms.size >= maxRooms && !this.rooms.has(room)) {
+      this.#limitHit('rooms')
+      return Promise.reject(new WsError('overloaded', { message: `a connection may be in ${maxRooms} rooms` }))
+    }
+    return this.runtime.rooms.join(this, room, options.rewind ?? 0)
+  }
+
+  leave(room: string): void {
+    this.runtime.rooms.leave(this, room)
+  }
+
+  countSubscription(): () => void {
+    const { maxSubscriptions } = this.runtime.options
+    if (this.subscriptions >= maxSubscriptions) {
+      this.#limitHit('subscriptions')
+      throw new WsError('overloaded', { message: `a connection may have ${maxSubscriptions} subscriptions` })
+    }
+    this.subscriptions += 1
+    let isCounted = true
+    return () => {
+      if (isCounted) this.subscriptions -= 1
+      isCounted = false
+    }
+  }
+
+  wrap(over: { readonly send?: SendFunction; readonly close?: CloseFunction }): Connection<U> {
+    return wrapConnection(this, over)
+  }
+
+  /** A message has come. */
+  received(bytes: Buffer, binary: boolean): void {
+    this.messagesIn += 1
+    this.bytesIn += bytes.length
+    this.intake.receive(bytes, binary)
+  }
+
+  deliver(bytes: Buffer, binary: boolean): void {
+    const { dispatcher } = this.runtime
+    try {
+      if (this.#pull !== undefined) this.#pull.push(bytes, binary)
+      else if (this.#state === 'open') dispatcher.message(this, bytes, binary)
+      else dispatcher.refuse?.(this, { bytes, binary }, new WsError('draining'))
+    } catch (error) {
+      this.failed('dispatcher', error)
+      void this.shut({ code: closeCode.internalError, reason: '', cause: 'other' })
+    }
+  }
+
+  exceeded(limit: 'messages' | 'bytes', waitMs: number, message: { bytes: Buffer; binary: boolean } | undefined): void {
+    this.#limitHit(limit)
+    if (message === undefined) return
+    const { options, dispatcher } = this.runtime
+    const retryAfterMs = Math.min(waitMs, 60_000)
+    if (options.onExceeded === 'error' && dispatcher.refuse !== undefined) {
+      dispatcher.refuse(this, message, new WsError('rate_limited', { retryAfterMs }))
+    } else {
+      void this.shut({ code: closeCode.policyViolation, reason: 'too many messages', cause: 'other' })
+    }
+  }
+
+  overflowed(outbox: SendQueue): boolean {
+    const { dispatcher, options } = this.runtime
+    if (dispatcher.overflow !== undefined) {
+      dispatcher.overflow(this, outbox)
+      return true
+    }
+    if (options.overflow === 'block' && !this.#isOverflowing) {
+      this.#isOverflowing = true
+      this.pause()
+    }
+    return false
+  }
+
+  stalled(): void {
+    if (this.#state !== 'open') return
+    this.outbox.discard()
+    void this.shut({ code: closeCode.slowConsumer, reason: 'slow consumer', cause: 'slow' })
+  }
+
+  dropped(frames: number): void {
+    const { counters, observe, options, path } = this.runtime
+    counters.dropped[options.overflow] += frames
+    if (this.#dropped === 0)
+      observe?.({ type: 'outbound.dropped', channel: path, id: this.id, policy: options.overflow })
+    this.#dropped += frames
+  }
+
+  relieved(): void {
+    if (this.#isOverflowing) {
+      this.#isOverflowing = false
+      this.resume()
+    }
+    if (this.#dropped === 0) return
+    this.runtime.observe?.({ type: 'outbound.drained', channel: this.path, id: this.id, dropped: this.#dropped })
+    this.#dropped = 0
+  }
+
+  /** The close frame is about to be written: everything that waits goes first. */
+  beforeClose(): void {
+    this.outbox.flushAll()
+    this.outbox.end()
+  }
+
+  /** The visit of the heartbeat. */
+  visit(nowMs: number, wallMs: number): void {
+    if (this.#state !== 'open') return
+    if (wallMs >= (this.#principal?.expiresAt ?? Infinity)) {
+      void this.shut({ code: closeCode.credentialExpired, reason: 'credential expired', cause: 'expired' })
+      return
+    }
+    const verdict = this.#life.visit(this, nowMs)
+    if (verdict === undefined) return
+    if (verdict === 'ping') this.#ws.ping(String(Math.floor(nowMs)))
+    else if (verdict === 'missed') this.#missed(nowMs)
+    else if (verdict === 'stalled') this.stalled()
+    else if (verdict === 'idle') void this.close(closeCode.goingAway, 'inactivity timeout')
+    else void this.shut({ code: closeCode.rebalanced, reason: 'lifetime', cause: 'expired' })
+  }
+
+  /** A pong has come. */
+  ponged(payload: Buffer): void {
+    const ms = this.#life.answered(Number(payload.toString('latin1')), performance.now())
+    if (ms === undefined) return
+    this.runtime.counters.rttSeconds.observe(ms / 1000)
+    this.runtime.observe?.({ type: 'heartbeat.rtt', channel: this.path, id: this.id, ms })
+  }
+
+  failed(handler: HookName, error: unknown): void {
+    this.runtime.counters.failures += 1
+    this.runtime.observe?.({ type: 'handler.failed', channel: this.path, handler, error })
+  }
+
+  /** The socket is gone. */
+  gone(code: number, reason: string): void {
+    this.#state = 'closed'
+    // 1006 stands for a missing close frame: ours says more about why.
+    const info = {
+      code: this.#goodbye?.code ?? code,
+      reason: this.#goodbye === undefined ? reason : textOf(this.#goodbye),
+      wasClean: code !== 1006,
+    }
+    this.#info = info
+    this.intake.end()
+    this.outbox.fail()
+    for (const room of this.#rooms ?? []) this.runtime.rooms.leave(this, room)
+    this.#calls?.fail()
+    this.#pull?.end()
+    this.requests?.abort()
+    this.#controller?.abort(new WsError('closed'))
+    const awaiting = this.#awaitingClose
+    this.#awaitingClose = undefined
+    awaiting?.forEach((resolve) => resolve(info))
+    this.runtime.gone(this, info)
+  }
+
+  #sayGoodbyeLater(wait: AbortSignal): void {
+    const say = (): void => {
+      wait.removeEventListener('abort', say)
+      this.#sayGoodbye()
+    }
+    wait.addEventListener('abort', say)
+    this.requests?.whenIdle(say)
+  }
+
+  #sayGoodbye(): void {
+    const goodbye = this.#goodbye
+    if (this.#hasSaidGoodbye || this.#state !== 'closing' || goodbye === undefined) return
+    this.#hasSaidGoodbye = true
+    try {
+      this.runtime.dispatcher.closing?.(this, goodbye.cause)
+    } catch (error) {
+      this.failed('dispatcher', error)
+    }
+    this.outbox.end()
+    this.intake.end()
+    const deadline = schedule(this.runtime.options.closeTimeoutMs, () => this.terminate())
+    void this.outbox.emptied().then(() => {
+      cancel(deadline)
+      this.#ws.close(goodbye.code, textOf(goodbye))
+    })
+  }
+
+  #missed(nowMs: number): void {
+    const silentMs = this.#life.silentMs(nowMs)
+    this.runtime.counters.heartbeatsMissed += 1
+    this.runtime.observe?.({ type: 'heartbeat.missed', channel: this.path, id: this.id, silentMs })
+    this.terminate()
+  }
+
+  #limitHit(limit: LimitName): void {
+    this.runtime.counters.limits[limit] += 1
+    this.runtime.observe?.({ type: 'limit.hit', channel: this.path, id: this.id, limit })
+  }
+}
+
+function textOf({ reason }: Goodbye): string {
+  return closeReason(reason)
+}

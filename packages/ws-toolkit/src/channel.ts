@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Context, MiddlewareHandler } from 'hono'
+import { compose, type Chain, type Handler, type Middleware, type Part, type Site } from './chain.ts'
+import { resolveChannelOptions, type ChannelOptions, type ResolvedChannelOptions } from './channel-options.ts'
+import type { AnsweringDispatcher, ChannelRuntime } from './channel-runtime.ts'
+import { connectionGone } from './connection-opening.ts'
+import { ChannelCounters } from './counters.ts'
+import { enter, type Params } from './entrance.ts'
+import { FlushList } from './flush-list.ts'
+import { RequestDispatcher } from './request-dispatcher.ts'
+import type { RouteTarget } from './request-run.ts'
+import { Router, type RouteMatch } from './router.ts'
+import type { SocketOptions } from './upgrade/socket-options.ts'
+import { WsError } from './ws-error.ts'
+
+/** A WebSocket endpoint: what is added first is outermost, in both lists. Frozen by the first request to its gateway. */
+export interface Channel<U = undefined> {
+  readonly path: string
+  /** Adds Hono middleware, run before the upgrade, once there is room for the client. */
+  http(...middleware: MiddlewareHandler[]): this
+  /** Adds middleware around every request. */
+  use(...middleware: Middleware<U>[]): this
+  /** Adds a route: exact keys, or dot-separated tokens with `*` for one and a last `>` for one or more. All or nothing. */
+  route(pattern: string | readonly string[], ...chain: Chain<U>): this
+  /** Takes the keys without a route; without it they are answered with `not_found`. */
+  default(...chain: Chain<U>): this
+}
+
+/** What a channel gets from its gateway. */
+export type GatewayPart = Pick<
+  ChannelRuntime<unknown>,
+  'isPlain' | 'registry' | 'heartbeat' | 'rooms' | 'observe' | 'lateGoodbye'
+> & {
+  readonly flushList: FlushList
+  socketOptions(path: string, limits: SocketLimits): SocketOptions
+}
+
+/** What the sockets of a channel are held to. */
+export type SocketLimits = Pick<
+  ResolvedChannelOptions<unknown>,
+  | 'maxMessageBytes'
+  | 'maxFragments'
+  | 'subprotocols'
+  | 'origins'
+  | 'missingOrigin'
+  | 'compression'
+  | 'closeTimeoutMs'
+  | 'maxConnections'
+>
+
+/** A channel that is complete. */
+export interface FrozenChannel {
+  readonly socketOptions: SocketOptions
+  enter(c: Context, params: Params): ReturnType<typeof enter>
+}
+
+/** A channel as its gateway sees it, whatever its connections carry. */
+export interface BuiltChannel {
+  readonly path: string
+  readonly counters: ChannelCounters
+  freeze(gateway: GatewayPart): FrozenChannel
+  close(): Promise<void>
+}
+
+interface Route<U> {
+  readonly patterns: readonly string[]
+  readonly chain: Chain<U>
+}
+
+/** The label of requests without a route. */
+export const noRoute = '(none)'
+
+export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
+  readonly path: string
+  readonly options: ResolvedChannelOptions<U>
+  readonly counters: ChannelCounters = new ChannelCounters()
+  readonly #isFrozen: () => boolean
+  readonly #http: MiddlewareHandler[] = []
+  readonly #use: Middleware<U>[] = []
+  readonly #routes: Route<U>[] = []
+  // Only to find what is there twice, or malformed, when it is added.
+  readonly #patterns = new Router<true>()
+  #default: Chain<U> | undefined
+  #ownFlushList: FlushList | undefined
+
+  constructor(path: string, options: ChannelOptions<U>, isFrozen: () => boolean) {
+    this.path = path
+    this.options = resolveChannelOptions(options)
+    this.#isFrozen = isFrozen
+  }
+
+  http(...middleware: MiddlewareHandler[]): this {
+    this.#checkOpen('http')
+    functions('http', middleware)
+    this.#http.push(...middleware)
+    return this
+  }
+
+  use(...middleware: Middleware<U>[]): this {
+    this.#checkDispatches('use')
+    functions('use', middleware)
+    this.#use.push(...middleware)
+    return this
+  }
+
+  route(pattern: string | readonly string[], ...chain: Chain<U>): this {
+    this.#checkDispatches('route')
+    functions('route', chain)
+    const patterns = Object.freeze(typeof pattern === 'string' ? [pattern] : [...pattern])
+    this.#patterns.add(patterns, true)
+    this.#routes.push({ patterns, chain })
+    return this
+  }
+
+  default(...chain: Chain<U>): this {
+    this.#checkDispatches('default')
+    functions('default', chain)
+    if (this.#default !== undefined) throw new TypeError(`default: ${this.path} has one already`)
+    this.#default = chain
+    return this
+  }
+
+  /** Composes everything, once. */
+  freeze(gateway: GatewayPart): FrozenChannel {
+    const { path, options, counters } = this
+    const { isPlain, registry, heartbeat, rooms, observe, lateGoodbye } = gateway
+    this.#ownFlushList = options.batchMs === 0 ? undefined : new FlushList(options.batchMs)
+    heartbeat.heed(options)
+    this.#mountParts(observe)
+    const runtime: ChannelRuntime<U> = {
+      path,
+      options,
+      counters,
+      isPlain,
+      registry,
+      heartbeat,
+      rooms,
+      observe,
+      lateGoodbye,
+      gone: connectionGone,
+      dispatcher: options.dispatcher ?? this.#dispatcher(observe),
+      codec: options.dispatcher === undefined ? options.codec : undefined,
+      flushList: this.#ownFlushList ?? gateway.flushList,
+    }
+    const entry = { runtime, http: this.#http, socketOptions: gateway.socketOptions(path, socketLimits(options)) }
+    return { socketOptions: entry.socketOptions, enter: (c, params) => enter(c, entry, params) }
+  }
+
+  /** Ends whatever its middleware and backends hold. */
+  async close(): Promise<void> {
+    this.#ownFlushList?.close()
+    await Promise.all([...this.#parts()].map((part) => part.close?.()))
+  }
+
+  #dispatcher(observe: GatewayPart['observe']): AnsweringDispatcher<U> {
+    const { path, counters } = this
+    const { codec, concurrency, order, replyOrder } = this.options
+    const router = new Router<RouteTarget<U>>()
+    for (const { patterns, chain } of this.#routes) {
+      for (const pattern of patterns) router.add([pattern], this.#target(pattern, chain))
+    }
+    const fallback: RouteMatch<RouteTarget<U>> = {
+      pattern: noRoute,
+      params: [],
+      value: this.#target(noRoute, this.#default ?? [unknownRoute]),
+    }
+    return new RequestDispatcher({
+      path,
+      codec,
+      router,
+      fallback,
+      counters,
+      observe,
+      order: { concurrency, order, replyOrder },
+    })
+  }
+
+  #target(pattern: string, chain: Chain<U>): RouteTarget<U> {
+    const [middleware, handler] = split(chain)
+    return {
+      handler: compose([...this.#use, ...middleware], handler),
+      counters: this.counters.route(pattern),
+    }
+  }
+
+  #mountParts(observe: GatewayPart['observe']): void {
+    const site = (route: string | undefined): Site => ({
+      channel: this.path,
+      route,
+      observe: (event) => observe?.(event),
+    })
+    for (const middleware of this.#use) middleware.mount?.(site(undefined))
+    for (const { patterns, chain } of this.#routes) {
+      for (const part of chain) part.mount?.(site(patterns[0]))
+    }
+    for (const part of this.#default ?? []) part.mount?.(site(noRoute))
+  }
+
+  #parts(): Set<Part> {
+    return new Set<Part>([...this.#use, ...this.#routes.flatMap(({ chain }) => chain), ...(this.#default ?? [])])
+  }
+
+  #checkOpen(method: string): void {
+    if (this.#isFrozen()) {
+      throw new TypeError(`${method}: ${this.path} is frozen; channels are built before the first request`)
+    }
+  }
+
+  #checkDispatches(method: string): void {
+    this.#checkOpen(method)
+    if (this.options.dispatcher !== undefined) {
+      throw new TypeError(`${method}: ${this.path} has a dispatcher, which has no routes`)
+    }
+  }
+}
+
+function socketLimits<U>(options: ResolvedChannelOptions<U>): SocketLimits {
+  const { maxMessageBytes, maxFragments, subprotocols, origins, missingOrigin, compression } = options
+  const { closeTimeoutMs, maxConnections } = options
+  return {
+    maxMessageBytes,
+    maxFragments,
+    subprotocols,
+    origins,
+    missingOrigin,
+    compression,
+    closeTimeoutMs,
+    maxConnections,
+  }
+}
+
+function unknownRoute(): never {
+  throw new WsError('not_found')
+}
+
+function split<U>(chain: Chain<U>): [readonly Middleware<U>[], Handler<U>] {
+  // The type says that the last link is the handler and all others are not.
+  return [chain.slice(0, -1) as unknown as readonly Middleware<U>[], chain.at(-1) as Handler<U>]
+}
+
+function functions(method: string, links: readonly unknown[]): void {
+  if (links.length === 0) throw new TypeError(`${method}: needs at least one function`)
+  const wrong = links.findIndex((link) => typeof link !== 'function')
+  if (wrong !== -1) throw new TypeError(`${method}: argument ${wrong} of the chain is not a function`)
+}

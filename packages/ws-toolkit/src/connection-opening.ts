@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Duplex } from 'node:stream'
+import type { RawData, WebSocket } from 'ws'
+import { ChannelConnection, type Introduction } from './channel-connection.ts'
+import type { ChannelRuntime } from './channel-runtime.ts'
+import { closeCode, type CloseInfo } from './close-code.ts'
+import { cancel, schedule } from './deadline.ts'
+import { RouteSocket, type SocketOwner } from './upgrade/route-socket.ts'
+
+/** Makes a connection of an open socket: counts it, listens to it, and tells the dispatcher and `onOpen`. */
+export function openConnection<U>(runtime: ChannelRuntime<U>, ws: RouteSocket, introduction: Introduction<U>): void {
+  const { path, registry, heartbeat, counters, dispatcher } = runtime
+  const connection = new ChannelConnection(runtime, { ws, socket: streamOf(ws) }, introduction)
+  ws.owner = connection
+  ws.on('message', onMessage)
+  ws.on('pong', onPong)
+  ws.on('close', onClose)
+  registry.add(connection)
+  heartbeat.start()
+  counters.opened += 1
+  const { id, ip, protocol, principal } = connection
+  runtime.observe?.({ type: 'connection.opened', channel: path, id, ip, protocol, principalId: principal?.id })
+  guard(connection, 'dispatcher', () => dispatcher.open?.(connection))
+  const late = runtime.lateGoodbye()
+  if (late !== undefined) void connection.shut(late)
+  else greet(connection)
+}
+
+/** A socket is gone: takes the connection out of everything, and tells who wants to know once nothing runs any more. */
+export function connectionGone<U>(connection: ChannelConnection<U>, info: CloseInfo): void {
+  const { registry, heartbeat, counters, observe, path, options } = connection.runtime
+  registry.delete(connection)
+  if (registry.size === 0) heartbeat.stop()
+  const { id, openedAt, bytesIn, bytesOut, messagesIn, messagesOut } = connection
+  counters.closedWith(info.code)
+  counters.bytesIn += bytesIn
+  counters.bytesOut += bytesOut
+  counters.messagesIn += messagesIn
+  counters.messagesOut += messagesOut
+  const { code, wasClean } = info
+  const ms = Date.now() - openedAt
+  observe?.({ type: 'connection.closed', channel: path, id, code, wasClean, ms, bytesIn, bytesOut })
+  if (connection.requests?.isBusy !== true) {
+    sayGone(connection, info)
+    return
+  }
+  let isSaid = false
+  const say = (): void => {
+    if (isSaid) return
+    isSaid = true
+    cancel(deadline)
+    sayGone(connection, info)
+  }
+  // A handler that looks at no signal may never end.
+  const deadline = schedule(options.closeTimeoutMs, say)
+  connection.requests.whenIdle(say)
+}
+
+function sayGone<U>(connection: ChannelConnection<U>, info: CloseInfo): void {
+  const { dispatcher, options } = connection.runtime
+  guard(connection, 'dispatcher', () => dispatcher.close?.(connection, info))
+  guard(connection, 'onDisconnect', () => options.onDisconnect?.(connection, info))
+}
+
+function greet<U>(connection: ChannelConnection<U>): void {
+  const { onOpen } = connection.runtime.options
+  if (onOpen === undefined) return
+  const fail = (error: unknown): void => {
+    connection.failed('onOpen', error)
+    void connection.close(closeCode.internalError)
+  }
+  let result: unknown
+  // Reading waits, whatever the hook awaits.
+  connection.pause()
+  try {
+    result = onOpen(connection)
+  } catch (error) {
+    fail(error)
+  }
+  if (result instanceof Promise) void result.catch(fail).finally(() => connection.resume())
+  else connection.resume()
+}
+
+function guard<U>(connection: ChannelConnection<U>, hook: 'dispatcher' | 'onDisconnect', call: () => unknown): void {
+  try {
+    const result = call()
+    if (result instanceof Promise) result.catch((error: unknown) => connection.failed(hook, error))
+  } catch (error) {
+    connection.failed(hook, error)
+    if (hook === 'dispatcher' && connection.state === 'open') void connection.close(closeCode.internalError)
+  }
+}
+
+/** The stream under a socket, where the handshake has left it. */
+function streamOf(ws: WebSocket): Duplex {
+  const stream: unknown = Reflect.get(ws, Symbol.for('nats-edge.socket'))
+  if (stream instanceof Duplex) return stream
+  throw new TypeError('the socket does not say what stream it is on')
+}
+
+// One function for all sockets: a closure for each would be kept as long as its connection.
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  // Never anything but a Buffer: the binaryType of a channel's sockets is not changed.
+  ownerOf(this)?.received(data as Buffer, isBinary)
+}
+
+function onPong(this: WebSocket, data: Buffer): void {
+  ownerOf(this)?.ponged(data)
+}
+
+function onClose(this: WebSocket, code: number, reason: Buffer): void {
+  ownerOf(this)?.gone(code, reason.toString())
+}
+
+function ownerOf(ws: WebSocket): SocketOwner | undefined {
+  return ws instanceof RouteSocket ? ws.owner : undefined
+}

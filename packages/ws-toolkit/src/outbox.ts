@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { FlushList } from './flush-list.ts'
+import type { Frame } from './frame.ts'
+import type { OutboundLimits } from './overflow-policy.ts'
+import type { Wire } from './wire.ts'
+import { WsError } from './ws-error.ts'
+
+/** A message that waits for its client. */
+export interface QueuedFrame {
+  /** Bytes on the wire. */
+  readonly size: number
+  readonly key: string | undefined
+  readonly isReply: boolean
+  readonly binary: boolean
+  /** The message; must not be written to. */
+  readonly payload: Uint8Array
+}
+
+/** What waits for one client, as a dispatcher sees it: oldest first, without what the socket already has. */
+export interface Outbox extends Iterable<QueuedFrame> {
+  readonly frames: number
+  readonly bytes: number
+  /** Bytes the socket has and the kernel has not: nothing can be done about these. */
+  readonly socketBytes: number
+  /** Drops the frames `keep` says no to, and says how many. */
+  retain(keep: (frame: QueuedFrame) => boolean): number
+}
+
+/** What an outbox tells its connection. */
+export interface OutboxOwner {
+  /** Above the high mark: may make room. Returns whether it is the only one to decide. */
+  overflowed(outbox: SendQueue): boolean
+  /** The client takes too little, and nothing may be dropped. */
+  stalled(): void
+  dropped(frames: number): void
+  /** Fell below the low mark after having been above it. */
+  relieved(): void
+}
+
+// A burst this large is not kept until the end of the tick.
+const flushNowBytes = 65_536
+
+const none: Frame[] = []
+Object.freeze(none)
+
+/** The messages of one connection on their way into its socket: bounded, in order, written once a tick. */
+export class SendQueue implements Outbox {
+  readonly #wire: Wire
+  readonly #limits: OutboundLimits
+  readonly #flushList: FlushList
+  readonly #owner: OutboxOwner
+  #frames: Frame[] = none
+  #bytes = 0
+  #isScheduled = false
+  // A write callback is awaited: until then the socket has more than it should.
+  #isBlocked = false
+  #isMakingRoom = false
+  #isClosed = false
+  #waiting: (() => void)[] | undefined
+  #onEmpty: (() => void) | undefined
+  /** Bytes accepted so far, those still waiting included. */
+  acceptedBytes = 0
+
+  constructor(wire: Wire, limits: OutboundLimits, flushList: FlushList, owner: OutboxOwner) {
+    this.#wire = wire
+    this.#limits = limits
+    this.#flushList = flushList
+    this.#owner = owner
+  }
+
+  get frames(): number {
+    return this.#frames.length
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get socketBytes(): number {
+    return this.#wire.bufferedBytes
+  }
+
+  /** Bytes accepted that the kernel has not taken. */
+  get bufferedBytes(): number {
+    return this.#bytes + this.#wire.bufferedBytes
+  }
+
+  /** Whether a push would find no room. */
+  get isFull(): boolean {
+    return this.bufferedBytes >= this.#limits.sendBufferBytes
+  }
+
+  /** Changes whenever the kernel takes something. */
+  get progress(): number {
+    return this.acceptedBytes - this.bufferedBytes + this.#wire.partialProgress
+  }
+
+  [Symbol.iterator](): IterableIterator<Frame> {
+    return this.#frames.values()
+  }
+
+  /** Queues a frame; false when it was dropped. */
+  push(frame: Frame): boolean {
+    if (this.#isClosed) return refuse(frame, 'closed')
+    if (this.#isBlocked && frame.key !== undefined && this.#limits.overflow === 'coalesce') this.#replace(frame)
+    if (this.bufferedBytes >= this.#limits.sendBufferBytes && !this.#makeRoom(frame)) return false
+    if (this.#frames === none) this.#frames = [frame]
+    else this.#frames.push(frame)
+    this.#bytes += frame.size
+    this.acceptedBytes += frame.size
+    if (!this.#isScheduled) {
+      this.#isScheduled = true
+      this.#flushList.add(this)
+    } else if (this.#bytes >= flushNowBytes) {
+      this.flush()
+    }
+    return true
+  }
+
+  /** Hands the socket as much as it may have. Called by the flush list once a tick. */
+  flush(): void {
+    if (this.#isBlocked || this.#frames === none) return
+    const { lowWaterBytes } = this.#limits
+    const room = lowWaterBytes - this.#wire.bufferedBytes
+    const frames = this.#frames
+    let bytes = 0
+    let count = 0
+    while (count < frames.length && bytes < room) bytes += frames[count++]?.size ?? 0
+    if (count === 0) {
+      // Only control frames of ws fill a socket beyond the mark without our callback.
+      this.#isBlocked = this.#wire.whenWritten(this.#onWritten)
+      return
+    }
+    const rest = count === frames.length ? none : frames.splice(count)
+    this.#frames = rest
+    this.#bytes -= bytes
+    this.#isBlocked = rest !== none || bytes >= room
+    this.#wire.write(frames, bytes, this.#flushList, this.#isBlocked ? this.#onWritten : undefined)
+  }
+
+  /** Called by the flush list: the next message asks for a flush again. */
+  flushScheduled(): void {
+    this.#isScheduled = false
+    this.flush()
+    if (this.#waiting !== undefined && !this.#isBlocked) this.#wake()
+  }
+
+  /** Hands the socket everything, whatever it has already: the last words before a close frame. */
+  flushAll(): void {
+    if (this.#frames === none) return
+    const frames = this.#frames
+    const bytes = this.#bytes
+    this.#frames = none
+    this.#bytes = 0
+    this.#wire.write(frames, bytes, this.#flushList, undefined)
+  }
+
+  retain(keep: (frame: QueuedFrame) => boolean): number {
+    const kept: Frame[] = []
+    let bytes = 0
+    const dropped = this.#frames.length
+    for (const frame of this.#frames) {
+      if (keep(frame)) {
+        kept.push(frame)
+        bytes += frame.size
+      } else {
+        refuse(frame, 'overloaded')
+      }
+    }
+    this.acceptedBytes -= this.#bytes - bytes
+    this.#frames = kept.length === 0 ? none : kept
+    this.#bytes = bytes
+    return dropped - kept.length
+  }
+
+  /** Resolves when less than the low mark waits, or nothing ever will again. */
+  drained(): Promise<void> | undefined {
+    if (this.#isClosed || this.bufferedBytes < this.#limits.lowWaterBytes) return undefined
+    // Below the mark only after a write: one is under way, or the next flush will begin one.
+    return new Promise((resolve) => {
+      this.#waiting ??= []
+      this.#waiting.push(resolve)
+    })
+  }
+
+  /** Resolves when the socket has all that waited; at once where the client keeps up. */
+  emptied(): Promise<void> {
+    if (!this.#isBlocked) {
+      this.flushAll()
+      return Promise.resolve()
+    }
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve
+    })
+  }
+
+  /** Gives up what waits, so that only the last words follow what the socket has. */
+  discard(): void {
+    this.acceptedBytes -= this.#bytes
+    for (const frame of this.#frames) refuse(frame, 'closed')
+    this.#frames = none
+    this.#bytes = 0
+  }
+
+  /** Takes no more messages; what waits stays until it is flushed or failed. */
+  end(): void {
+    this.#isClosed = true
+  }
+
+  /** Gives up what waits: the socket is gone. */
+  fail(): void {
+    this.#isClosed = true
+    this.discard()
+    this.#wake()
+    this.#onEmpty?.()
+  }
+
+  readonly #onWritten = (): void => {
+    this.#isBlocked = false
+    this.flush()
+    if (this.#frames === none) this.#onEmpty?.()
+    if (this.bufferedBytes >= this.#limits.lowWaterBytes) return
+    this.#wake()
+    this.#owner.relieved()
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.forEach((resolve) => resolve())
+  }
+
+  #replace(frame: Frame): void {
+    const dropped = this.retain((queued) => queued.isReply || queued.key !== frame.key)
+    if (dropped > 0) this.#owner.dropped(dropped)
+  }
+
+  #hasRoom(): boolean {
+    return this.bufferedBytes < this.#limits.sendBufferBytes
+  }
+
+  #makeRoom(frame: Frame): boolean {
+    // What the dispatcher sends while it makes room is taken as it is.
+    if (this.#isMakingRoom) return true
+    // The kernel may take it yet: nothing was tried since the tick began.
+    this.flush()
+    if (this.#hasRoom()) return true
+    this.#isMakingRoom = true
+    const decides = this.#owner.overflowed(this)
+    this.#isMakingRoom = false
+    if (this.#hasRoom()) return true
+    if (decides) return this.#giveUp(frame)
+    switch (this.#limits.overflow) {
+      case 'block':
+        return frame.isReply || refuse(frame, 'overloaded')
+      case 'drop-newest':
+        return this.#dropNewest(frame)
+      case 'drop-oldest':
+        return this.#dropOldest(frame)
+      case 'close':
+      case 'coalesce':
+        return this.#giveUp(frame)
+    }
+  }
+
+  #dropNewest(frame: Frame): boolean {
+    if (!frame.isReply) {
+      this.#owner.dropped(1)
+      return refuse(frame, 'overloaded')
+    }
+    const excess = this.bufferedBytes - this.#limits.sendBufferBytes
+    const pushes = this.#frames.filter((queued) => !queued.isReply).reverse()
+    return this.#drop(pushes, excess) || this.#giveUp(frame)
+  }
+
+  #dropOldest(frame: Frame): boolean {
+    const excess = this.bufferedBytes - this.#limits.sendBufferBytes
+    const pushes = this.#frames.filter((queued) => !queued.isReply)
+    return this.#drop(pushes, excess) || this.#giveUp(frame)
+  }
+
+  /** Drops the first of `candidates` until more than `excess` bytes are free. */
+  #drop(candidates: readonly Frame[], excess: number): boolean {
+    const chosen = new Set<QueuedFrame>()
+    let bytes = 0
+    for (const frame of candidates) {
+      if (bytes > excess) break
+      chosen.add(frame)
+      bytes += frame.size
+    }
+    if (bytes <= excess) return false
+    this.#owner.dropped(this.retain((frame) => !chosen.has(frame)))
+    return true
+  }
+
+  #giveUp(frame: Frame): boolean {
+    refuse(frame, 'closed')
+    this.#owner.stalled()
+    return false
+  }
+}
+
+function refuse(frame: Frame, code: 'closed' | 'overloaded'): false {
+  frame.settle?.(new WsError(code))
+  return false
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+import { WebSocket } from 'ws'
+
+/** Whoever has taken a socket over from the events of its route. */
+export interface SocketOwner {
+  received(bytes: Buffer, binary: boolean): void
+  ponged(payload: Buffer): void
+  /** A close frame is about to be written: what is still held back must go first. */
+  beforeClose(): void
+  gone(code: number, reason: string): void
+}
+
+/** The sockets of our routes: `ws` answers a close frame by itself, and its owner must have the word before. */
+export class RouteSocket extends WebSocket {
+  owner: SocketOwner | undefined = undefined
+
+  override close(code?: number, data?: string | Buffer): void {
+    if (this.readyState === WebSocket.OPEN) this.owner?.beforeClose()
+    super.close(code, data)
+  }
+}

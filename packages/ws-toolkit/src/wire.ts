@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Duplex } from 'node:stream'
+import type { WebSocket } from 'ws'
+import type { FlushList } from './flush-list.ts'
+import type { Frame } from './frame.ts'
+
+type Settle = (error?: Error | null) => void
+
+// Above this copying costs more than it saves.
+const joinBelowBytes = 65_536
+
+/**
+ * The way of frames into a socket: as prebuilt bytes through the stream under it, or, where compression was agreed on
+ * or the transport check has failed, as messages through `ws`.
+ */
+export class Wire {
+  readonly #ws: WebSocket
+  readonly #socket: Duplex
+  readonly #isPlain: boolean
+
+  constructor(ws: WebSocket, socket: Duplex, isPlain: boolean) {
+    this.#ws = ws
+    this.#socket = socket
+    this.#isPlain = isPlain
+  }
+
+  /** Bytes written that the kernel has not taken. */
+  get bufferedBytes(): number {
+    return this.#isPlain ? this.#ws.bufferedAmount : this.#socket.writableLength
+  }
+
+  /** Bytes of a write under way that the kernel has taken already, where node says so: grows as a slow client reads. */
+  get partialProgress(): number {
+    const handle: unknown = Reflect.get(this.#socket, '_handle')
+    if (typeof handle !== 'object' || handle === null) return 0
+    const queued: unknown = Reflect.get(handle, 'writeQueueSize')
+    return typeof queued === 'number' ? -queued : 0
+  }
+
+  /** Writes frames, in order; `written` is called when the last of them has left. */
+  write(frames: readonly Frame[], bytes: number, batch: FlushList, written: Settle | undefined): void {
+    if (this.#ws.readyState !== this.#ws.OPEN || !this.#socket.writable) {
+      const gone = new Error('the socket is closed')
+      for (const frame of frames) frame.settle?.(gone)
+      // Not from within push(): its caller has not seen the result yet.
+      if (written !== undefined) queueMicrotask(() => written(gone))
+      return
+    }
+    const settle = settleAll(frames, written)
+    const first = frames[0]
+    if (this.#isPlain) this.#sendAll(frames, settle)
+    else if (frames.length === 1 && first !== undefined && first.body === undefined) this.#put(first.bytes, settle)
+    else if (bytes <= joinBelowBytes && frames.every(isWhole)) this.#put(batch.join(frames, bytes), settle)
+    else this.#putAll(frames, settle)
+  }
+
+  /** Calls back when what the socket has now is written; false when there is nothing to wait for. */
+  whenWritten(written: Settle): boolean {
+    if (!this.#socket.writable) return false
+    this.#socket.write(nothing, written)
+    return true
+  }
+
+  #put(bytes: Buffer, settle: Settle | undefined): void {
+    if (settle === undefined) this.#socket.write(bytes)
+    else this.#socket.write(bytes, settle)
+  }
+
+  #putAll(frames: readonly Frame[], settle: Settle | undefined): void {
+    const socket = this.#socket
+    const last = frames.length - 1
+    socket.cork()
+    for (const [index, { bytes, body }] of frames.entries()) {
+      const callback = index === last ? settle : undefined
+      if (body === undefined) {
+        this.#put(bytes, callback)
+      } else {
+        socket.write(bytes)
+        if (callback === undefined) socket.write(body)
+        else socket.write(body, callback)
+      }
+    }
+    socket.uncork()
+  }
+
+  #sendAll(frames: readonly Frame[], settle: Settle | undefined): void {
+    const last = frames.length - 1
+    this.#socket.cork()
+    for (const [index, frame] of frames.entries()) {
+      const { binary, compress } = frame
+      const options = compress === undefined ? { binary } : { binary, compress }
+      if (index === last && settle !== undefined) this.#ws.send(frame.payload, options, settle)
+      else this.#ws.send(frame.payload, options)
+    }
+    this.#socket.uncork()
+  }
+}
+
+const nothing = Buffer.alloc(0)
+
+function isWhole(frame: Frame): boolean {
+  return frame.body === undefined
+}
+
+// One callback for the write, whoever waits: frames of one write leave together.
+function settleAll(frames: readonly Frame[], written: Settle | undefined): Settle | undefined {
+  let waiting: Settle[] | undefined
+  for (const { settle } of frames) {
+    if (settle === undefined) continue
+    waiting ??= []
+    waiting.push(settle)
+  }
+  if (waiting === undefined) return written
+  const all = waiting
+  return (error) => {
+    for (const settle of all) settle(error)
+    written?.(error)
+  }
+}
