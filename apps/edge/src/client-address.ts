@@ -36,6 +36,7 @@ export function clientAddress(trustedProxies: readonly string[]): ClientAddress 
 
 /** An address in one form: IPv4 mapped into IPv6 becomes IPv4, zones go, IPv6 is lower-case. */
 export function plainAddress(address: string): string {
+  if (!address.includes(':')) return address
   const bare = address.replace(/%.*$/, '').toLowerCase()
   return /^::ffff:\d+\.\d+\.\d+\.\d+$/.test(bare) ? bare.slice(7) : bare
 }

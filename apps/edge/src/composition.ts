@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import type { Context, Next } from 'hono'
 import { mountHealth } from './admin.ts'
 import type { Mount } from './capability.ts'
-import { edgeContext, exchangeOf } from './context.ts'
+import { exchangeOf, noteContext, withContext } from './context.ts'
 import type { EdgeEnv } from './context.ts'
 import type { Health } from './health.ts'
 import { indexPage } from './index-page.ts'
@@ -23,11 +23,17 @@ export function composeApp(options: CompositionOptions): Hono<EdgeEnv> {
   const mounts = options.mounts.toSorted((a, b) => b.path.length - a.path.length)
   checkPaths(mounts)
   const app = new Hono<EdgeEnv>()
-  app.use('*', edgeContext(mounts))
-  if (options.health !== undefined) mountHealth(app, options.health, () => false)
-  if (options.index) app.get('/', unlessUpgrade(indexPage(mounts)))
+  const note = noteContext(mounts)
+  const notFound = (c: Context): Response => {
+    note(c)
+    return problemResponse({ code: 'not_found', detail: 'Nothing is mounted here.' }, idOf(c))
+  }
+  const own = new Hono<EdgeEnv>()
+  if (options.health !== undefined) mountHealth(own, options.health, () => false)
+  if (options.index) own.get('/', unlessUpgrade(indexPage(mounts)))
+  app.route('/', withContext(own, note))
   for (const mount of mounts) {
-    app.route(mount.path, mount.capability.routes)
+    app.route(mount.path, withContext(mount.capability.routes, note))
     // What a surface does not know below its path is not for the next one.
     if (mount.path !== '/') app.all(`${mount.path}/*`, notFound)
   }
@@ -52,10 +58,6 @@ function checkPaths(mounts: readonly Mount[]): void {
 
 function unlessUpgrade(page: (c: Context) => Response): (c: Context, next: Next) => Response | Promise<void> {
   return (c, next) => (c.req.header('upgrade') === undefined ? page(c) : next())
-}
-
-function notFound(c: Context): Response {
-  return problemResponse({ code: 'not_found', detail: 'Nothing is mounted here.' }, idOf(c))
 }
 
 function idOf(c: Context): string {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { IncomingMessage } from 'node:http'
-import type { MiddlewareHandler } from 'hono'
+import type { Context, Env, Hono, Next } from 'hono'
+import type { RouterRoute } from 'hono/types'
 import type { EdgeResponse, Exchange } from './exchange.ts'
 import { rawHostKey } from './exchange.ts'
 
@@ -27,20 +28,37 @@ export interface SurfacePath {
 /** Carries a WebSocket handshake's exchange, whose handlers must not be offered to write themselves. */
 export const exchangeKey: unique symbol = Symbol('nats-edge.exchange')
 
+/** Notes the context of a request; called before every handler. */
+export type NoteContext = (c: Context) => void
+
 /**
- * The one middleware of the edge: hands request id and surface on, and keeps the context for what is said about the
- * request when it has ended. Metrics, log line and headers need no middleware; the listener sees to them.
+ * Hands request id and surface on, and keeps the context for what is said about the request when it has ended. Metrics,
+ * log line and headers need no middleware; the listener sees to them.
  */
-export function edgeContext(surfaces: readonly SurfacePath[]): MiddlewareHandler<EdgeEnv> {
+export function noteContext(surfaces: readonly SurfacePath[]): NoteContext {
   const sorted = surfaces.toSorted((a, b) => b.path.length - a.path.length)
-  return (c, next) => {
+  return (c) => {
     const exchange = exchangeOf(c.env)
-    if (exchange !== undefined) {
-      exchange.context = c
-      exchange.surface = surfaceOf(c.req.path, sorted)
-      c.set('requestId', exchange.requestId)
-    }
-    return next()
+    if (exchange === undefined || exchange.context === c) return
+    exchange.context = c
+    exchange.surface = surfaceOf(c.req.path, sorted)
+    c.set('requestId', exchange.requestId)
+  }
+}
+
+/**
+ * The same app with `note` called before each of its handlers. A middleware in front would do the same and send every
+ * request through Hono's asynchronous composition, which a single handler does without.
+ */
+export function withContext<E extends Env>(routes: Hono<E>, note: NoteContext): Hono<E> {
+  const noted = routes.routes.map((route) => ({ ...route, handler: noting(route.handler, note) }))
+  return Object.assign(Object.create(routes) as Hono<E>, { routes: noted })
+}
+
+function noting(handler: RouterRoute['handler'], note: NoteContext): RouterRoute['handler'] {
+  return (c: Context, next: Next) => {
+    note(c)
+    return handler(c, next)
   }
 }
 

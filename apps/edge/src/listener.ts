@@ -54,6 +54,8 @@ export class Listener implements ExchangeOwner {
   readonly #waiting: (() => void)[] = []
   #webSockets: { close(): void } | undefined
   #sweep: NodeJS.Timeout | undefined
+  /** The Host that was found good last: most requests have the same. */
+  #knownHost: string | undefined
   closing = false
 
   constructor(options: ListenerOptions) {
@@ -234,8 +236,10 @@ export class Listener implements ExchangeOwner {
     if (refused !== undefined) {
       return { code: 'too_many_connections', retryAfterSeconds: jitteredRetrySeconds() }
     }
-    if (!hostCheck(incoming.headers.host)) {
-      return { code: 'wrong_host', detail: 'This listener does not answer to the name in Host.' }
+    const { host } = incoming.headers
+    if (host === undefined || host !== this.#knownHost) {
+      if (!hostCheck(host)) return { code: 'wrong_host', detail: 'This listener does not answer to the name in Host.' }
+      this.#knownHost = host
     }
     if ((incoming.url?.length ?? 0) > limits.url.max) return { code: 'uri_too_long' }
     if (incoming.rawHeaders.length > limits.headers.count * 2) return { code: 'headers_too_large' }

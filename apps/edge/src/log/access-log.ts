@@ -38,7 +38,8 @@ export function accessLog(log: Logger): (line: AccessLine) => void {
 function plainLine(line: AccessLine): string {
   const { surface, route, method, status, ms, requestId, ip, principalId } = line
   const principal = principalId === undefined ? '' : `,"principalId":${JSON.stringify(principalId)}`
-  return `{"level":"info","time":"${isoTime(Date.now())}","surface":${quoted(surface)},"route":${quoted(route)},"method":${quoted(method)},"status":${status},"ms":${ms},"requestId":${JSON.stringify(requestId)},"ip":${JSON.stringify(ip)}${principal},"msg":"request"}\n`
+  // Request ids are checked at the border, and addresses are the socket's own or numeric.
+  return `{"level":"info","time":"${isoTime(Date.now())}","surface":${quoted(surface)},"route":${quoted(route)},"method":${quoted(method)},"status":${status},"ms":${ms},"requestId":"${requestId}","ip":"${ip}"${principal},"msg":"request"}\n`
 }
 
 const quotes = new Map<string, string>()
