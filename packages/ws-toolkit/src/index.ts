@@ -1,4 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
+export { httpBackend, type HttpBackend, type HttpBackendOptions } from './backend/http-backend.ts'
+export type {
+  DispatchedRequest,
+  HttpDispatcher,
+  ResponseController,
+  ResponseHandler,
+  ResponseHeaders,
+} from './backend/http-dispatcher.ts'
+export { httpPool, type HttpPool, type HttpPoolOptions } from './backend/http-pool.ts'
+export type { HttpReply, ReplyForm } from './backend/http-reply.ts'
+export type { HttpRequest } from './backend/http-request.ts'
+export {
+  loadBalancer,
+  type EjectOptions,
+  type LoadBalancer,
+  type LoadBalancerOptions,
+  type TargetStats,
+} from './backend/load-balancer.ts'
+export type { ProbeOptions } from './backend/probe.ts'
+export { queueBackend, type QueueBackend, type QueueBackendOptions } from './backend/queue-backend.ts'
+export { jsonRpcMatch, type MatchedReply, type ReplyMatch, type UpstreamMessage } from './backend/reply-match.ts'
+export type { TargetHealth, TargetOptions } from './backend/target.ts'
+export type { Pick as TargetPick } from './backend/target-pick.ts'
+export { wsBackend, type WsBackend, type WsBackendStats } from './backend/ws-backend.ts'
+export type { WsBackendOptions } from './backend/ws-backend-options.ts'
 export type { Chain, Handler, Middleware, Next, Part, Reply, Site } from './chain.ts'
 export type { Channel } from './channel.ts'
 export type { ChannelOptions, Handshake } from './channel-options.ts'
@@ -32,6 +57,28 @@ export type { ClosingCause, Dispatcher } from './dispatcher.ts'
 export type { CloseGatewayOptions, DrainReport } from './drain.ts'
 export type { HookName, LimitName, WsEvent } from './event.ts'
 export { sharedFrame, type Outgoing, type SharedFrame } from './frame.ts'
+export { basicAuth, type BasicAuthOptions } from './http/basic-auth.ts'
+export { bearer, type BearerOptions } from './http/bearer.ts'
+export { clientIp, type ClientIpOptions } from './http/client-ip.ts'
+export { hashCredential } from './http/credential.ts'
+export { pickHeaders } from './http/pick-headers.ts'
+export type { TokenSource } from './http/token-source.ts'
+export type { Verified } from './http/verified.ts'
+export type { AnyMiddleware } from './middleware/any-middleware.ts'
+export { breaker, type Breaker, type BreakerOptions } from './middleware/breaker.ts'
+export { cache, type Cache, type CacheOptions, type CacheStats } from './middleware/cache.ts'
+export type { CircuitState } from './middleware/circuit.ts'
+export { exponential, linear, type Delay, type ExponentialOptions } from './middleware/delay.ts'
+export { errors, type OnError } from './middleware/errors.ts'
+export { measure, type Measurement } from './middleware/measure.ts'
+export { rateLimit, type Rate, type RateLimitOptions, type RateLimitStore } from './middleware/rate-limit.ts'
+export { retry, type RetryOptions } from './middleware/retry.ts'
+export type { Scope } from './middleware/scope.ts'
+export { throttle, type ThrottleOptions } from './middleware/throttle.ts'
+export { timeout } from './middleware/timeout.ts'
+export { traceHeadersOf, tracing, type Tracing, type TracingOptions } from './middleware/tracing.ts'
+export type { SpanContext, TraceState } from './middleware/trace-context.ts'
+export type { AttributeValue, Span, SpanOptions, TraceParent, Tracer } from './middleware/tracer.ts'
 export type { GatewayOptions } from './options.ts'
 export type { Outbox, QueuedFrame } from './outbox.ts'
 export type { OverflowPolicy } from './overflow-policy.ts'

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { RecordedReply } from './recorded-reply.ts'
+
+/** A reply with its times, of a monotonic clock. */
+export interface StoredReply extends RecordedReply {
+  readonly freshUntil: number
+  readonly staleUntil: number
+}
+
+// What an entry takes beside its reply and its key.
+const overheadBytes = 200
+
+/** Replies by key, of which the most recently used are kept. */
+export class ReplyStore {
+  readonly #entries = new Map<string, StoredReply>()
+  readonly #maxEntries: number
+  readonly #maxBytes: number
+  #bytes = 0
+
+  constructor(maxEntries: number, maxBytes: number) {
+    this.#maxEntries = maxEntries
+    this.#maxBytes = maxBytes
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Gives what may still be used at `now`. */
+  get(key: string, now: number): StoredReply | undefined {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return undefined
+    this.#entries.delete(key)
+    if (entry.staleUntil > now) {
+      // A Map keeps the order of insertion: an entry put back is its youngest.
+      this.#entries.set(key, entry)
+      return entry
+    }
+    this.#bytes -= costOf(key, entry)
+    return undefined
+  }
+
+  set(key: string, entry: StoredReply): void {
+    this.delete(key)
+    this.#entries.set(key, entry)
+    this.#bytes += costOf(key, entry)
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= this.#maxEntries && this.#bytes <= this.#maxBytes) break
+      this.delete(oldest)
+    }
+  }
+
+  delete(key: string): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    this.#entries.delete(key)
+    this.#bytes -= costOf(key, entry)
+  }
+
+  clear(): void {
+    this.#entries.clear()
+    this.#bytes = 0
+  }
+}
+
+function costOf(key: string, entry: StoredReply): number {
+  return entry.bytes + key.length * 2 + overheadBytes
+}

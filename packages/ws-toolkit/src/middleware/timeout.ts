@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { SendOptions } from '../connection.ts'
+import { cancel, schedule } from '../deadline.ts'
+import { whole } from '../option-check.ts'
+import type { RequestChange, WsRequest } from '../request.ts'
+import { WsError } from '../ws-error.ts'
+import type { AnyMiddleware } from './any-middleware.ts'
+import { ChildSignal } from './child-signal.ts'
+import { discard, followed, isPromise } from './outcome.ts'
+import { RequestView } from './request-view.ts'
+
+/**
+ * Answers `timeout` when there is no reply in time, and aborts the signal the handler has; what comes later is dropped.
+ * A stream is a reply once it is returned.
+ */
+export function timeout(ms: number): AnyMiddleware {
+  whole('timeout: ms', ms)
+  return (request, next) => {
+    const deadline = new RequestDeadline(request)
+    const reply = next(new TimedRequest(request, deadline))
+    return isPromise(reply) ? deadline.hold(reply, ms) : reply
+  }
+}
+
+/** Makes nothing unless the handler is asynchronous, and no signal unless it asks for one. */
+class RequestDeadline {
+  isOver = false
+  readonly #request: WsRequest
+  #child: ChildSignal | undefined
+  #failure: WsError | undefined
+
+  constructor(request: WsRequest) {
+    this.#request = request
+  }
+
+  get signal(): AbortSignal {
+    if (this.#child === undefined) {
+      this.#child = new ChildSignal(this.#request.signal)
+      if (this.#failure !== undefined) this.#child.abort(this.#failure)
+    }
+    return this.#child.signal
+  }
+
+  hold(reply: PromiseLike<unknown>, ms: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const timer = schedule(ms, () => {
+        this.isOver = true
+        this.#failure = new WsError('timeout')
+        this.#child?.abort(this.#failure)
+        reject(this.#failure)
+      })
+      reply.then(
+        (value) => {
+          cancel(timer)
+          // A stream is still ended by the client that leaves.
+          if (this.isOver) discard(value)
+          else resolve(followed(value, () => this.#child?.release()))
+        },
+        (error: unknown) => {
+          cancel(timer)
+          this.#child?.release()
+          reject(error)
+        },
+      )
+    })
+  }
+}
+
+class TimedRequest<U> extends RequestView<U> {
+  readonly #deadline: RequestDeadline
+  readonly #signal: AbortSignal | undefined
+
+  constructor(inner: WsRequest<U>, deadline: RequestDeadline, signal?: AbortSignal) {
+    super(inner)
+    this.#deadline = deadline
+    this.#signal = signal
+  }
+
+  override get signal(): AbortSignal {
+    return this.#signal ?? this.#deadline.signal
+  }
+
+  // Nobody waits for it any more.
+  override reply(value: unknown, options?: SendOptions): boolean {
+    return !this.#deadline.isOver && this.inner.reply(value, options)
+  }
+
+  override with(change: RequestChange): WsRequest<U> {
+    return new TimedRequest(this.inner.with(change), this.#deadline, change.signal ?? this.#signal)
+  }
+}
