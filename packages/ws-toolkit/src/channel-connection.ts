@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Duplex } from 'node:stream'
 import type { Principal } from '@nats-edge/wire-parser'
+import { Backlog } from './backlog.ts'
 import type { ChannelRuntime } from './channel-runtime.ts'
-import { closeCode, closeReason, isCloseCode, type CloseHint, type CloseInfo } from './close-code.ts'
+import { closeCode, type CloseHint, type CloseInfo } from './close-code.ts'
 import type { RequestId } from './codec/codec.ts'
 import { connectionId } from './connection-id.ts'
 import { ConnectionCalls } from './connection-calls.ts'
 import { ConnectionLife, type Vitals } from './connection-life.ts'
+import { carryOut } from './connection-visit.ts'
 import { wrapConnection } from './connection-wrap.ts'
 import type {
   CallOptions,
@@ -18,13 +20,13 @@ import type {
   SendFunction,
   SendOptions,
 } from './connection.ts'
-import { cancel, schedule } from './deadline.ts'
+import { Departure, type Departing } from './departure.ts'
 import type { HookName, LimitName } from './event.ts'
 import { frameOf, type Frame, type Outgoing } from './frame.ts'
 import type { Goodbye, LiveConnection } from './live-connection.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
 import { MessagePull } from './message-pull.ts'
-import { SendQueue, type OutboxOwner } from './outbox.ts'
+import { SendQueue } from './outbox.ts'
 import type { RequestQueue } from './request-queue.ts'
 import type { Joined, Member } from './room.ts'
 import type { RouteSocket } from './upgrade/route-socket.ts'
@@ -44,7 +46,7 @@ export interface Introduction<U> {
 const noTags: ReadonlySet<string> = new Set()
 
 /** One client of a channel. */
-export class ChannelConnection<U> implements Connection<U>, LiveConnection, Member, OutboxOwner, IntakeOwner, Vitals {
+export class ChannelConnection<U> implements Connection<U>, LiveConnection, Member, IntakeOwner, Vitals, Departing {
   readonly id: string = connectionId()
   readonly params: Readonly<Record<string, string>>
   readonly ip: string
@@ -54,6 +56,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   readonly runtime: ChannelRuntime<U>
   readonly outbox: SendQueue
   readonly intake: Intake
+  readonly backlog: Backlog<U> = new Backlog(this)
   /** The requests under way, of our own dispatcher. */
   requests: RequestQueue<U> | undefined = undefined
   bytesIn = 0
@@ -64,18 +67,12 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   readonly #socket: Duplex & { readonly bytesRead?: number }
   readonly #life: ConnectionLife
   #principal: Principal | undefined
-  #state: ConnectionState = 'open'
-  #goodbye: Goodbye | undefined
-  #hasSaidGoodbye = false
-  #info: CloseInfo | undefined
-  #awaitingClose: ((info: CloseInfo) => void)[] | undefined
+  readonly #departure = new Departure(this)
   #controller: AbortController | undefined
   #tags: Set<string> | undefined
   #rooms: Set<string> | undefined
   #calls: ConnectionCalls | undefined
   #pull: MessagePull | undefined
-  #isOverflowing = false
-  #dropped = 0
 
   constructor(
     runtime: ChannelRuntime<U>,
@@ -92,7 +89,12 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
     this.#ws = ws
     this.#socket = socket
     this.#life = new ConnectionLife(options, performance.now())
-    this.outbox = new SendQueue(new Wire(ws, socket, runtime.isPlain || ws.extensions !== ''), options, flushList, this)
+    this.outbox = new SendQueue(
+      new Wire(ws, socket, runtime.isPlain || ws.extensions !== ''),
+      options,
+      flushList,
+      this.backlog,
+    )
     this.intake = new Intake(ws, options, this)
   }
 
@@ -105,7 +107,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   }
 
   get state(): ConnectionState {
-    return this.#state
+    return this.#departure.state
   }
 
   get tags(): ReadonlySet<string> {
@@ -132,7 +134,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      if (this.#state === 'closed') this.#controller.abort(new WsError('closed'))
+      if (this.state === 'closed') this.#controller.abort(new WsError('closed'))
     }
     return this.#controller.signal
   }
@@ -230,7 +232,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
       this.#pull = undefined
     })
     this.#pull = pull
-    if (this.#state === 'closed') pull.end()
+    if (this.state === 'closed') pull.end()
     return pull
   }
 
@@ -250,38 +252,48 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
     return this.shut({ code, reason, cause: 'other' }, options)
   }
 
-  /** Closes and says why to the dispatcher; a second call may only be more impatient. */
   shut(goodbye: Goodbye, { wait }: CloseOptions = {}): Promise<CloseInfo> {
-    if (!isCloseCode(goodbye.code)) throw new RangeError(`close: ${goodbye.code} is not a code a close frame may carry`)
-    if (this.#state === 'open') {
-      this.#state = 'closing'
-      this.#goodbye = goodbye
-    }
-    if (this.#state === 'closing') {
-      if (wait === undefined || wait.aborted || this.requests?.isBusy !== true) this.#sayGoodbye()
-      else this.#sayGoodbyeLater(wait)
-    }
-    return this.closed()
+    return this.#departure.begin(goodbye, wait)
   }
 
-  /** Resolves when the socket is gone. */
-  closed(): Promise<CloseInfo> {
-    if (this.#info !== undefined) return Promise.resolve(this.#info)
-    return new Promise((resolve) => {
-      this.#awaitingClose ??= []
-      this.#awaitingClose.push(resolve)
-    })
+  get isBusy(): boolean {
+    return this.requests?.isBusy ?? false
+  }
+
+  get closeTimeoutMs(): number {
+    return this.runtime.options.closeTimeoutMs
+  }
+
+  whenIdle(idle: () => void): void {
+    this.requests?.whenIdle(idle)
+  }
+
+  lastWords({ cause }: Goodbye): Promise<void> {
+    try {
+      this.runtime.dispatcher.closing?.(this, cause)
+    } catch (error) {
+      this.failed('dispatcher', error)
+    }
+    this.outbox.end()
+    this.intake.end()
+    // Nobody waits for a client that takes nothing: the close frame stands behind what its socket has.
+    if (cause === 'slow') this.outbox.flushAll()
+    return this.outbox.emptied()
+  }
+
+  sendClose(code: number, reason: string): void {
+    this.#ws.close(code, reason)
   }
 
   terminate(): void {
-    if (this.#state === 'closed') return
-    this.#state = 'closing'
+    if (this.state === 'closed') return
+    this.#departure.cut()
     this.outbox.flushAll()
     this.#ws.terminate()
   }
 
   tag(...tags: string[]): void {
-    if (this.#state === 'closed') return
+    if (this.state === 'closed') return
     this.#tags ??= new Set()
     for (const tag of tags) {
       this.#tags.add(tag)
@@ -296,7 +308,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   }
 
   join(room: string, options: { readonly rewind?: number } = {}): Promise<Joined> {
-    if (this.#state !== 'open') return Promise.reject(new WsError('closed'))
+    if (this.state !== 'open') return Promise.reject(new WsError('closed'))
     const { maxRooms } = this.runtime.options
     if (this.rooms.size >= maxRooms && !this.rooms.has(room)) {
       this.#limitHit('rooms')
@@ -338,7 +350,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
     const { dispatcher } = this.runtime
     try {
       if (this.#pull !== undefined) this.#pull.push(bytes, binary)
-      else if (this.#state === 'open') dispatcher.message(this, bytes, binary)
+      else if (this.state === 'open') dispatcher.message(this, bytes, binary)
       else dispatcher.refuse?.(this, { bytes, binary }, new WsError('draining'))
     } catch (error) {
       this.failed('dispatcher', error)
@@ -358,63 +370,20 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
     }
   }
 
-  overflowed(outbox: SendQueue): boolean {
-    const { dispatcher, options } = this.runtime
-    if (dispatcher.overflow !== undefined) {
-      dispatcher.overflow(this, outbox)
-      return true
-    }
-    if (options.overflow === 'block' && !this.#isOverflowing) {
-      this.#isOverflowing = true
-      this.pause()
-    }
-    return false
-  }
-
-  stalled(): void {
-    if (this.#state !== 'open') return
-    this.outbox.discard()
-    void this.shut({ code: closeCode.slowConsumer, reason: 'slow consumer', cause: 'slow' })
-  }
-
-  dropped(frames: number): void {
-    const { counters, observe, options, path } = this.runtime
-    counters.dropped[options.overflow] += frames
-    if (this.#dropped === 0)
-      observe?.({ type: 'outbound.dropped', channel: path, id: this.id, policy: options.overflow })
-    this.#dropped += frames
-  }
-
-  relieved(): void {
-    if (this.#isOverflowing) {
-      this.#isOverflowing = false
-      this.resume()
-    }
-    if (this.#dropped === 0) return
-    this.runtime.observe?.({ type: 'outbound.drained', channel: this.path, id: this.id, dropped: this.#dropped })
-    this.#dropped = 0
-  }
-
   /** The close frame is about to be written: everything that waits goes first. */
-  beforeClose(): void {
+  beforeClose(code: number | undefined): void {
+    this.#departure.closing(code)
     this.outbox.flushAll()
     this.outbox.end()
   }
 
   /** The visit of the heartbeat. */
   visit(nowMs: number, wallMs: number): void {
-    if (this.#state !== 'open') return
-    if (wallMs >= (this.#principal?.expiresAt ?? Infinity)) {
-      void this.shut({ code: closeCode.credentialExpired, reason: 'credential expired', cause: 'expired' })
-      return
-    }
-    const verdict = this.#life.visit(this, nowMs)
-    if (verdict === undefined) return
+    if (this.state !== 'open') return
+    const isExpired = wallMs >= (this.#principal?.expiresAt ?? Infinity)
+    const verdict = isExpired ? 'credential' : this.#life.visit(this, nowMs)
     if (verdict === 'ping') this.#ws.ping(String(Math.floor(nowMs)))
-    else if (verdict === 'missed') this.#missed(nowMs)
-    else if (verdict === 'stalled') this.stalled()
-    else if (verdict === 'idle') void this.close(closeCode.goingAway, 'inactivity timeout')
-    else void this.shut({ code: closeCode.rebalanced, reason: 'lifetime', cause: 'expired' })
+    else if (verdict !== undefined) carryOut(verdict, this, this.#life.silentMs(nowMs))
   }
 
   /** A pong has come. */
@@ -432,14 +401,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
 
   /** The socket is gone. */
   gone(code: number, reason: string): void {
-    this.#state = 'closed'
-    // 1006 stands for a missing close frame: ours says more about why.
-    const info = {
-      code: this.#goodbye?.code ?? code,
-      reason: this.#goodbye === undefined ? reason : textOf(this.#goodbye),
-      wasClean: code !== 1006,
-    }
-    this.#info = info
+    const info = this.#departure.end(code, reason)
     this.intake.end()
     this.outbox.fail()
     for (const room of this.#rooms ?? []) this.runtime.rooms.leave(this, room)
@@ -447,52 +409,11 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
     this.#pull?.end()
     this.requests?.abort()
     this.#controller?.abort(new WsError('closed'))
-    const awaiting = this.#awaitingClose
-    this.#awaitingClose = undefined
-    awaiting?.forEach((resolve) => resolve(info))
     this.runtime.gone(this, info)
-  }
-
-  #sayGoodbyeLater(wait: AbortSignal): void {
-    const say = (): void => {
-      wait.removeEventListener('abort', say)
-      this.#sayGoodbye()
-    }
-    wait.addEventListener('abort', say)
-    this.requests?.whenIdle(say)
-  }
-
-  #sayGoodbye(): void {
-    const goodbye = this.#goodbye
-    if (this.#hasSaidGoodbye || this.#state !== 'closing' || goodbye === undefined) return
-    this.#hasSaidGoodbye = true
-    try {
-      this.runtime.dispatcher.closing?.(this, goodbye.cause)
-    } catch (error) {
-      this.failed('dispatcher', error)
-    }
-    this.outbox.end()
-    this.intake.end()
-    const deadline = schedule(this.runtime.options.closeTimeoutMs, () => this.terminate())
-    void this.outbox.emptied().then(() => {
-      cancel(deadline)
-      this.#ws.close(goodbye.code, textOf(goodbye))
-    })
-  }
-
-  #missed(nowMs: number): void {
-    const silentMs = this.#life.silentMs(nowMs)
-    this.runtime.counters.heartbeatsMissed += 1
-    this.runtime.observe?.({ type: 'heartbeat.missed', channel: this.path, id: this.id, silentMs })
-    this.terminate()
   }
 
   #limitHit(limit: LimitName): void {
     this.runtime.counters.limits[limit] += 1
     this.runtime.observe?.({ type: 'limit.hit', channel: this.path, id: this.id, limit })
   }
-}
-
-function textOf({ reason }: Goodbye): string {
-  return closeReason(reason)
 }

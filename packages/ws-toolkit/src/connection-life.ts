@@ -24,7 +24,7 @@ export interface Vitals {
 }
 
 /** What is to be done about a connection. */
-export type Verdict = 'ping' | 'missed' | 'idle' | 'lifetime' | 'stalled' | undefined
+export type Verdict = 'ping' | 'missed' | 'idle' | 'lifetime' | 'stalled' | 'credential' | undefined
 
 /** Watches over one connection at the visits of the heartbeat; the connection itself never looks at a clock. */
 export class ConnectionLife {

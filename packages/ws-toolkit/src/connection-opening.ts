@@ -69,16 +69,15 @@ function greet<U>(connection: ChannelConnection<U>): void {
     connection.failed('onOpen', error)
     void connection.close(closeCode.internalError)
   }
-  let result: unknown
-  // Reading waits, whatever the hook awaits.
-  connection.pause()
   try {
-    result = onOpen(connection)
+    const result = onOpen(connection)
+    if (!(result instanceof Promise)) return
+    // Reading waits for it.
+    connection.pause()
+    void result.catch(fail).finally(() => connection.resume())
   } catch (error) {
     fail(error)
   }
-  if (result instanceof Promise) void result.catch(fail).finally(() => connection.resume())
-  else connection.resume()
 }
 
 function guard<U>(connection: ChannelConnection<U>, hook: 'dispatcher' | 'onDisconnect', call: () => unknown): void {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { setMaxListeners } from 'node:events'
 import { closeCode } from './close-code.ts'
 import type { WsEvent } from './event.ts'
 import { jitter } from './gateway-admission.ts'
@@ -18,15 +19,6 @@ export interface CloseGatewayOptions {
   readonly final?: boolean
   /** Sockets are no ordinary requests: they are drained all the same. */
   readonly serveRequests?: boolean
-}
-
-/** How it went. */
-export interface DrainReport {
-  /** Connections that said goodbye. */
-  readonly closed: number
-  /** Connections that were cut. */
-  readonly terminated: number
-  readonly ms: number
 }
 
 interface DrainTimes {
@@ -62,13 +54,15 @@ export class GatewayDrain {
   #closed = 0
   #terminated = 0
   #timer: NodeJS.Timeout | undefined
-  #report: Promise<DrainReport> | undefined
+  #finished: Promise<void> | undefined
   #settle: (() => void) | undefined
 
   constructor(defaults: DrainTimes, drained: Drained) {
     this.#defaults = defaults
     this.#drained = drained
     this.#retryAfterMs = defaults.retryAfterMs
+    // A listener for each connection that has requests under way, which is no leak.
+    setMaxListeners(0, this.#overtime.signal)
   }
 
   get state(): 'open' | 'draining' | 'closed' {
@@ -80,17 +74,17 @@ export class GatewayDrain {
     return this.#state === 'open' ? undefined : this.#goodbye()
   }
 
-  close(options: CloseGatewayOptions): Promise<DrainReport> {
+  close(options: CloseGatewayOptions): Promise<void> {
     const drainMs = whole('drainMs', options.drainMs ?? this.#defaults.drainMs, 0)
     const spreadMs = Math.min(whole('spreadMs', options.spreadMs ?? this.#defaults.spreadMs, 0), drainMs / 2)
     if (options.retryAfterMs !== undefined) this.#retryAfterMs = range('retryAfterMs', options.retryAfterMs)
     this.#isFinal ||= options.final ?? false
     const nowMs = performance.now()
-    if (this.#report === undefined) this.#begin(nowMs)
+    if (this.#finished === undefined) this.#begin(nowMs)
     this.#deadlineMs = Math.min(this.#deadlineMs, nowMs + drainMs)
     this.#spreadEndMs = Math.min(this.#spreadEndMs, nowMs + spreadMs)
     this.#step()
-    return this.#report ?? Promise.reject(new TypeError('the drain did not begin'))
+    return this.#finished ?? Promise.reject(new TypeError('the drain did not begin'))
   }
 
   #begin(nowMs: number): void {
@@ -100,7 +94,7 @@ export class GatewayDrain {
     this.#drained.stopAdmitting()
     this.#queue = shuffled([...this.#drained.registry])
     for (const connection of this.#queue) this.#announce(connection)
-    this.#report = new Promise<void>((resolve) => {
+    this.#finished = new Promise<void>((resolve) => {
       this.#settle = resolve
     }).then(() => this.#end())
     this.#timer = setInterval(() => this.#step(), stepMs)
@@ -147,11 +141,12 @@ export class GatewayDrain {
     for (const connection of this.#drained.registry) connection.terminate()
   }
 
-  async #end(): Promise<DrainReport> {
+  async #end(): Promise<void> {
     clearInterval(this.#timer)
     this.#state = 'closed'
     await this.#drained.release()
-    return { closed: this.#closed, terminated: this.#terminated, ms: performance.now() - this.#startedMs }
+    const ms = performance.now() - this.#startedMs
+    this.#defaults.observe?.({ type: 'drain.finished', closed: this.#closed, terminated: this.#terminated, ms })
   }
 }
 

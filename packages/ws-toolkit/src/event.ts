@@ -60,4 +60,12 @@ export type WsEvent =
   | { readonly type: 'stream.reset'; readonly stream: string; readonly reason: string }
   | { readonly type: 'connection.lost' | 'connection.restored' }
   | { readonly type: 'drain.step'; readonly closed: number; readonly remaining: number }
+  | {
+      readonly type: 'drain.finished'
+      /** Connections that said goodbye. */
+      readonly closed: number
+      /** Connections that were cut. */
+      readonly terminated: number
+      readonly ms: number
+    }
   | { readonly type: 'transport.fallback'; readonly reason: string }

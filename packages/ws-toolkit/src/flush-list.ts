@@ -24,15 +24,12 @@ export class FlushList {
     else this.#timer = setTimeout(this.#run, this.#batchMs)
   }
 
-  /** Puts the bytes of whole frames into one buffer; whoever asks for the same frames again gets the same buffer. */
+  /** Puts the bytes of frames into one buffer; whoever asks for the same frames again gets the same buffer. */
   join(frames: readonly Frame[], bytes: number): Buffer {
     if (this.#joined !== undefined && isSame(frames, this.#joinedFrames)) return this.#joined
     const joined = Buffer.allocUnsafe(bytes)
     let at = 0
-    for (const frame of frames) {
-      joined.set(frame.bytes, at)
-      at += frame.bytes.length
-    }
+    for (const frame of frames) at = frame.encodeInto(joined, at)
     this.#joinedFrames = frames
     this.#joined = joined
     return joined
@@ -56,8 +53,8 @@ export class FlushList {
 function isSame(frames: readonly Frame[], others: readonly Frame[]): boolean {
   if (frames.length !== others.length) return false
   for (let index = 0; index < frames.length; index += 1) {
-    // By bytes: a shared frame sent with a key is another Frame around the same ones.
-    if (frames[index]?.bytes !== others[index]?.bytes) return false
+    const other = others[index]
+    if (other === undefined || frames[index]?.isSameAs(other) !== true) return false
   }
   return true
 }

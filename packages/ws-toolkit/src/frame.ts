@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { utf8Length, writeUtf8 } from './utf8.ts'
 
 /** A message framed once, for any number of connections. */
 export interface SharedFrame {
@@ -14,20 +15,27 @@ export interface SharedFrame {
 /** What can be sent: text, bytes (which belong to the connection from then on), or a frame made for many. */
 export type Outgoing = string | Uint8Array | SharedFrame
 
+/** What may become of a frame that waits. */
+export interface FrameTraits {
+  readonly key?: string | undefined
+  readonly isReply?: boolean
+  readonly compress?: boolean | undefined
+  readonly settle?: ((error?: Error | null) => void) | undefined
+}
+
 // Larger payloads are written beside their header instead of being copied behind it.
 const copyBelowBytes = 16_384
 const fin = 0x80
 
-/** One frame as it waits in an outbox: bytes, and what may become of it when there is no room. */
+const noTraits: FrameTraits = {}
+const replyTraits: FrameTraits = { isReply: true }
+
+/** One message as it waits in an outbox; encoded only when it is written, into the buffer that is written. */
 export class Frame implements SharedFrame {
   readonly isFrame = true as const
-  /** Header and payload; the header alone where there is a body. */
-  readonly bytes: Buffer
-  /** A payload too large to be copied. */
-  readonly body: Uint8Array | undefined
-  readonly headBytes: number
   readonly binary: boolean
-  readonly size: number
+  /** Bytes of the message. */
+  readonly length: number
   /** Equal keys may replace each other under the policy `coalesce`. */
   readonly key: string | undefined
   /** Replies are never dropped. */
@@ -36,45 +44,84 @@ export class Frame implements SharedFrame {
   readonly compress: boolean | undefined
   /** Told when the kernel has taken the frame, or that it never will. */
   readonly settle: ((error?: Error | null) => void) | undefined
+  readonly #message: string | Uint8Array
+  /** Header and payload, where many will write them. */
+  #encoded: Buffer | undefined
 
-  constructor(wire: FrameBytes, traits: FrameTraits = noTraits) {
-    this.bytes = wire.bytes
-    this.body = wire.body
-    this.headBytes = wire.headBytes
-    this.binary = wire.binary
-    this.size = wire.body === undefined ? wire.bytes.length : wire.bytes.length + wire.body.length
+  constructor(message: string | Uint8Array, binary: boolean, traits: FrameTraits) {
+    this.#message = message
+    this.binary = binary
+    this.length = typeof message === 'string' ? utf8Length(message) : message.length
     this.key = traits.key
     this.isReply = traits.isReply ?? false
     this.compress = traits.compress
     this.settle = traits.settle
   }
 
-  /** The message without its header; bytes of it are not copied. */
+  get size(): number {
+    return headLength(this.length) + this.length
+  }
+
+  /** A message too large to be copied: it is written beside its header. */
+  get isLarge(): boolean {
+    return this.length >= copyBelowBytes
+  }
+
+  /** The message without its header; bytes are not copied. */
   get payload(): Uint8Array {
-    return this.body ?? this.bytes.subarray(this.headBytes)
+    return typeof this.#message === 'string' ? Buffer.from(this.#message) : this.#message
+  }
+
+  /** The header alone. */
+  get head(): Buffer {
+    const head = Buffer.allocUnsafe(headLength(this.length))
+    writeHead(head, 0, this)
+    return head
+  }
+
+  /** The same message with other traits. */
+  with(traits: FrameTraits): Frame {
+    const frame = new Frame(this.#message, this.binary, traits)
+    frame.#encoded = this.#encoded
+    return frame
+  }
+
+  /** Keeps the bytes from now on. */
+  share(): this {
+    if (this.isLarge) return this
+    this.#encoded ??= this.encode()
+    return this
+  }
+
+  /** Whether both are the same shared bytes. */
+  isSameAs(other: Frame): boolean {
+    return this === other || (this.#encoded !== undefined && this.#encoded === other.#encoded)
+  }
+
+  /** Header and payload in one buffer. */
+  encode(): Buffer {
+    if (this.#encoded !== undefined) return this.#encoded
+    const bytes = Buffer.allocUnsafe(this.size)
+    this.encodeInto(bytes, 0)
+    return bytes
+  }
+
+  /** Writes header and payload and gives the index behind them. */
+  encodeInto(target: Buffer, at: number): number {
+    if (this.#encoded !== undefined) {
+      target.set(this.#encoded, at)
+      return at + this.#encoded.length
+    }
+    const start = writeHead(target, at, this)
+    if (typeof this.#message === 'string') writeUtf8(target, start, this.#message, this.length)
+    else target.set(this.#message, start)
+    return start + this.length
   }
 }
 
-export interface FrameBytes {
-  readonly bytes: Buffer
-  readonly body: Uint8Array | undefined
-  readonly headBytes: number
-  readonly binary: boolean
-}
-
-export interface FrameTraits {
-  readonly key?: string | undefined
-  readonly isReply?: boolean
-  readonly compress?: boolean | undefined
-  readonly settle?: ((error?: Error | null) => void) | undefined
-}
-
-const noTraits: FrameTraits = {}
-const replyTraits: FrameTraits = { isReply: true }
-
 /** Frames a message once, so that many connections can send the same bytes; strings leave as text, bytes as binary. */
 export function sharedFrame(message: string | Uint8Array, options: { readonly binary?: boolean } = {}): SharedFrame {
-  return frameOf(message, options.binary)
+  return frameOf(message, options.binary).share()
 }
 
 /** Whether a value can be sent as it is. */
@@ -84,35 +131,15 @@ export function isOutgoing(value: unknown): value is Outgoing {
 
 /** Frames a message for one connection; a shared frame gives its bytes. */
 export function frameOf(message: Outgoing, binary?: boolean, traits?: FrameTraits): Frame {
-  if (message instanceof Frame) return traits === undefined ? message : new Frame(message, traits)
-  if (typeof message === 'string') return new Frame(encodeText(message, binary ?? false), traits)
-  if (!(message instanceof Uint8Array)) throw new TypeError('a message is a string, a Uint8Array or a shared frame')
-  return new Frame(encodeBytes(message, binary ?? true), traits)
+  if (typeof message === 'string') return new Frame(message, binary ?? false, traits ?? noTraits)
+  if (message instanceof Uint8Array) return new Frame(message, binary ?? true, traits ?? noTraits)
+  if (message instanceof Frame) return traits === undefined ? message : message.with(traits)
+  throw new TypeError('a message is a string, a Uint8Array or a shared frame')
 }
 
 /** Frames a reply, which no policy drops. */
 export function replyFrame(message: Outgoing, binary?: boolean): Frame {
   return frameOf(message, binary, replyTraits)
-}
-
-function encodeText(text: string, binary: boolean): FrameBytes {
-  const length = Buffer.byteLength(text)
-  if (length >= copyBelowBytes) return encodeBytes(Buffer.from(text), binary)
-  const headBytes = headLength(length)
-  const bytes = Buffer.allocUnsafe(headBytes + length)
-  writeHead(bytes, length, binary)
-  bytes.write(text, headBytes)
-  return { bytes, body: undefined, headBytes, binary }
-}
-
-function encodeBytes(payload: Uint8Array, binary: boolean): FrameBytes {
-  const { length } = payload
-  const headBytes = headLength(length)
-  const whole = length < copyBelowBytes
-  const bytes = Buffer.allocUnsafe(whole ? headBytes + length : headBytes)
-  writeHead(bytes, length, binary)
-  if (whole) bytes.set(payload, headBytes)
-  return { bytes, body: whole ? undefined : payload, headBytes, binary }
 }
 
 function headLength(length: number): number {
@@ -121,17 +148,20 @@ function headLength(length: number): number {
 }
 
 // RFC 6455, 5.2: what a server sends is never masked.
-function writeHead(bytes: Buffer, length: number, binary: boolean): void {
-  bytes[0] = fin | (binary ? 2 : 1)
+function writeHead(bytes: Buffer, at: number, { length, binary }: Frame): number {
+  bytes[at] = fin | (binary ? 2 : 1)
   if (length < 126) {
-    bytes[1] = length
-  } else if (length < 65_536) {
-    bytes[1] = 126
-    bytes[2] = length >>> 8
-    bytes[3] = length & 0xff
-  } else {
-    bytes[1] = 127
-    bytes.writeUInt32BE(Math.floor(length / 2 ** 32), 2)
-    bytes.writeUInt32BE(length >>> 0, 6)
+    bytes[at + 1] = length
+    return at + 2
   }
+  if (length < 65_536) {
+    bytes[at + 1] = 126
+    bytes[at + 2] = length >>> 8
+    bytes[at + 3] = length & 0xff
+    return at + 4
+  }
+  bytes[at + 1] = 127
+  bytes.writeUInt32BE(Math.floor(length / 2 ** 32), at + 2)
+  bytes.writeUInt32BE(length >>> 0, at + 6)
+  return at + 10
 }

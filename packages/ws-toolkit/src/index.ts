@@ -21,7 +21,7 @@ export type { ProbeOptions } from './backend/probe.ts'
 export { queueBackend, type QueueBackend, type QueueBackendOptions } from './backend/queue-backend.ts'
 export { jsonRpcMatch, type MatchedReply, type ReplyMatch, type UpstreamMessage } from './backend/reply-match.ts'
 export type { TargetHealth, TargetOptions } from './backend/target.ts'
-export type { Pick as TargetPick } from './backend/target-pick.ts'
+export type { TargetPick } from './backend/target-pick.ts'
 export { wsBackend, type WsBackend, type WsBackendStats } from './backend/ws-backend.ts'
 export type { WsBackendOptions } from './backend/ws-backend-options.ts'
 export type { Chain, Handler, Middleware, Next, Part, Reply, Site } from './chain.ts'
@@ -54,7 +54,7 @@ export type {
   SendOptions,
 } from './connection.ts'
 export type { ClosingCause, Dispatcher } from './dispatcher.ts'
-export type { CloseGatewayOptions, DrainReport } from './drain.ts'
+export type { CloseGatewayOptions } from './drain.ts'
 export type { HookName, LimitName, WsEvent } from './event.ts'
 export { sharedFrame, type Outgoing, type SharedFrame } from './frame.ts'
 export { basicAuth, type BasicAuthOptions } from './http/basic-auth.ts'
@@ -79,6 +79,13 @@ export { timeout } from './middleware/timeout.ts'
 export { traceHeadersOf, tracing, type Tracing, type TracingOptions } from './middleware/tracing.ts'
 export type { SpanContext, TraceState } from './middleware/trace-context.ts'
 export type { AttributeValue, Span, SpanOptions, TraceParent, Tracer } from './middleware/tracer.ts'
+export {
+  validate,
+  type SchemaIssue,
+  type SchemaResult,
+  type StandardSchema,
+  type ValidateOptions,
+} from './middleware/validate.ts'
 export type { GatewayOptions } from './options.ts'
 export type { Outbox, QueuedFrame } from './outbox.ts'
 export type { OverflowPolicy } from './overflow-policy.ts'

@@ -95,13 +95,13 @@ function closingFault(ws: RouteSocket, stream: MemoryStream): string | undefined
     received: ignore,
     ponged: ignore,
     gone: ignore,
-    beforeClose: () => stream.write(last.bytes),
+    beforeClose: () => stream.write(last.encode()),
   }
   ws.on('error', ignore)
   ws.close(1000)
   const written = stream.takeWritten()
   ws.terminate()
-  return written.subarray(0, last.size).equals(last.bytes) && written[last.size] === 0x88
+  return written.subarray(0, last.size).equals(last.encode()) && written[last.size] === 0x88
     ? undefined
     : 'ws closes without asking first'
 }

@@ -49,8 +49,8 @@ export class Wire {
     const settle = settleAll(frames, written)
     const first = frames[0]
     if (this.#isPlain) this.#sendAll(frames, settle)
-    else if (frames.length === 1 && first !== undefined && first.body === undefined) this.#put(first.bytes, settle)
-    else if (bytes <= joinBelowBytes && frames.every(isWhole)) this.#put(batch.join(frames, bytes), settle)
+    else if (frames.length === 1 && first !== undefined && !first.isLarge) this.#put(first.encode(), settle)
+    else if (bytes <= joinBelowBytes && frames.every(isSmall)) this.#put(batch.join(frames, bytes), settle)
     else this.#putAll(frames, settle)
   }
 
@@ -61,7 +61,7 @@ export class Wire {
     return true
   }
 
-  #put(bytes: Buffer, settle: Settle | undefined): void {
+  #put(bytes: Uint8Array, settle: Settle | undefined): void {
     if (settle === undefined) this.#socket.write(bytes)
     else this.#socket.write(bytes, settle)
   }
@@ -70,15 +70,10 @@ export class Wire {
     const socket = this.#socket
     const last = frames.length - 1
     socket.cork()
-    for (const [index, { bytes, body }] of frames.entries()) {
+    for (const [index, frame] of frames.entries()) {
       const callback = index === last ? settle : undefined
-      if (body === undefined) {
-        this.#put(bytes, callback)
-      } else {
-        socket.write(bytes)
-        if (callback === undefined) socket.write(body)
-        else socket.write(body, callback)
-      }
+      if (frame.isLarge) socket.write(frame.head)
+      this.#put(frame.isLarge ? frame.payload : frame.encode(), callback)
     }
     socket.uncork()
   }
@@ -98,8 +93,8 @@ export class Wire {
 
 const nothing = Buffer.alloc(0)
 
-function isWhole(frame: Frame): boolean {
-  return frame.body === undefined
+function isSmall(frame: Frame): boolean {
+  return !frame.isLarge
 }
 
 // One callback for the write, whoever waits: frames of one write leave together.

@@ -5,7 +5,7 @@ import { GatewayChannel, type BuiltChannel, type Channel, type FrozenChannel, ty
 import type { ChannelOptions } from './channel-options.ts'
 import { ChannelTable } from './channel-table.ts'
 import { closeCode } from './close-code.ts'
-import { GatewayDrain, type CloseGatewayOptions, type DrainReport } from './drain.ts'
+import { GatewayDrain, type CloseGatewayOptions } from './drain.ts'
 import type { WsEvent } from './event.ts'
 import { FlushList } from './flush-list.ts'
 import { channelAdmission, GatewayAdmission } from './gateway-admission.ts'
@@ -57,7 +57,7 @@ export interface WsGateway {
   /** Maps every live principal to its new state; undefined ends its connections with 4002. Returns how many ended. */
   updatePrincipals(next: (principal: Principal) => Principal | undefined): number
   /** Refuses new clients, tells those here when to come back, lets requests finish, and leaves. A second call may only shorten. */
-  close(options?: CloseGatewayOptions): Promise<DrainReport>
+  close(options?: CloseGatewayOptions): Promise<void>
 }
 
 /** Makes a gateway. Throws TypeError or RangeError naming the option and its value. */
@@ -90,8 +90,8 @@ class Gateway implements WsGateway {
     })
     this.routes.use('*', (c: Context, next: Next) => this.#handle(c, next))
     const { signal } = options
-    if (signal?.aborted === true) void this.close({ drainMs: 0 })
-    else signal?.addEventListener('abort', () => void this.close({ drainMs: 0 }), { once: true })
+    if (signal?.aborted === true) this.#onAbort()
+    else signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
   get state(): 'open' | 'draining' | 'closed' {
@@ -146,7 +146,7 @@ class Gateway implements WsGateway {
     )
   }
 
-  close(options: CloseGatewayOptions = {}): Promise<DrainReport> {
+  close(options: CloseGatewayOptions = {}): Promise<void> {
     return this.#drain.close(options)
   }
 
@@ -201,7 +201,12 @@ class Gateway implements WsGateway {
     }
   }
 
+  readonly #onAbort = (): void => {
+    void this.close({ drainMs: 0 })
+  }
+
   async #release(): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#onAbort)
     this.#heartbeat.stop()
     this.#flushList.close()
     this.rooms.close()

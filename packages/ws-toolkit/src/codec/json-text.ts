@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { readUtf8 } from '../utf8.ts'
 import { WsError } from '../ws-error.ts'
 
 /** What a JSON message may hold. */
@@ -47,7 +48,7 @@ export function parseJson(bytes: Buffer, limits: ResolvedJsonLimits): unknown {
   // Before parsing: 200,000 levels would parse, and overflow whoever walks them.
   checkShape(bytes, limits)
   try {
-    return JSON.parse(bytes.toString()) as unknown
+    return JSON.parse(readUtf8(bytes)) as unknown
   } catch (cause) {
     throw new WsError('parse_error', { message: 'the message is not JSON', cause })
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { isOutgoing, type Outgoing } from '../frame.ts'
+import { readUtf8 } from '../utf8.ts'
 import type { Codec, Incoming, ReplyTo } from './codec.ts'
 
 /**
@@ -15,17 +16,13 @@ const raw: Codec = Object.freeze({
   binary: undefined,
   answersErrors: false,
   decode(bytes: Buffer, binary: boolean): Incoming {
-    return { type: 'request', id: undefined, key: binary ? 'binary' : 'text', data: binary ? bytes : textOf(bytes) }
+    return { type: 'request', id: undefined, key: binary ? 'binary' : 'text', data: binary ? bytes : readUtf8(bytes) }
   },
   reply: (_to: ReplyTo, value: unknown) => outgoing(value),
   item: (_to: ReplyTo, value: unknown) => outgoing(value),
   end: () => undefined,
   error: () => undefined,
 })
-
-function textOf(bytes: Buffer): string {
-  return bytes.toString()
-}
 
 function outgoing(value: unknown): Outgoing | undefined {
   if (value === undefined || isOutgoing(value)) return value

@@ -6,7 +6,7 @@ export interface SocketOwner {
   received(bytes: Buffer, binary: boolean): void
   ponged(payload: Buffer): void
   /** A close frame is about to be written: what is still held back must go first. */
-  beforeClose(): void
+  beforeClose(code: number | undefined): void
   gone(code: number, reason: string): void
 }
 
@@ -15,7 +15,7 @@ export class RouteSocket extends WebSocket {
   owner: SocketOwner | undefined = undefined
 
   override close(code?: number, data?: string | Buffer): void {
-    if (this.readyState === WebSocket.OPEN) this.owner?.beforeClose()
+    if (this.readyState === WebSocket.OPEN) this.owner?.beforeClose(code)
     super.close(code, data)
   }
 }

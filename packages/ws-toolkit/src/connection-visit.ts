@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ChannelConnection } from './channel-connection.ts'
+import { closeCode } from './close-code.ts'
+import type { Verdict } from './connection-life.ts'
+
+/** Does what a visit of the heartbeat has found to be done. */
+export function carryOut<U>(verdict: Verdict, connection: ChannelConnection<U>, silentMs: number): void {
+  switch (verdict) {
+    case 'missed': {
+      const { id, runtime } = connection
+      runtime.counters.heartbeatsMissed += 1
+      runtime.observe?.({ type: 'heartbeat.missed', channel: runtime.path, id, silentMs })
+      // Whoever answers no ping answers no close frame either.
+      connection.terminate()
+      return
+    }
+    case 'stalled':
+      connection.backlog.stalled()
+      return
+    case 'idle':
+      void connection.close(closeCode.goingAway, 'inactivity timeout')
+      return
+    case 'lifetime':
+      void connection.shut({ code: closeCode.rebalanced, reason: 'lifetime', cause: 'expired' })
+      return
+    case 'credential':
+      void connection.shut({ code: closeCode.credentialExpired, reason: 'credential expired', cause: 'expired' })
+      return
+    case 'ping':
+    case undefined:
+  }
+}
