@@ -361,6 +361,14 @@ describe('admission', () => {
     ['no HTTP at all', 'EHLO example.org\r\n\r\n', 400, 'bad_request'],
     ['two lengths', `${get}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`, 400, 'bad_request'],
     ['a bare CR', 'GET / HTTP/1.1\r\nHost: localhost\r\nA: b\rc\r\n\r\n', 400, 'bad_request'],
+    ['a second Host', 'GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n', 400, 'bad_request'],
+    ['an absolute target', 'GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n', 400, 'bad_request'],
+    [
+      'chunks in HTTP/1.0',
+      'POST / HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+      'bad_request',
+    ],
   ])('answers %s and closes the connection', async (_, text, status, code) => {
     const each = await started({ rest: { defaultRoute: false } })
     const raw = client(each.url).send(text)
@@ -497,6 +505,13 @@ describe('the admin listener', () => {
     const each = await started()
     const raw = client(each.adminUrl).send('GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n')
     expect(await raw.until(/wrong_host/)).toMatch(/^HTTP\/1\.1 421 /)
+  })
+
+  it('answers no request whose framing two readers may understand differently (T10)', async () => {
+    const each = await started()
+    const raw = client(each.adminUrl).send('GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n')
+    expect(await raw.until(/bad_request/)).toMatch(/^HTTP\/1\.1 400 /)
+    await raw.untilClosed()
   })
 
   it('has its health on the public listener only when told to', async () => {

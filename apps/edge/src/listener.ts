@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
-import { attachWebSockets } from '@nats-edge/ws-toolkit/upgrade'
+import { attachWebSockets, framingFaultOf } from '@nats-edge/ws-toolkit/upgrade'
 import type { ClientAddress } from './client-address.ts'
 import type { LimitsConfig } from './config.ts'
 import type { Address } from './config/value.ts'
@@ -235,6 +235,10 @@ export class Listener implements ExchangeOwner {
     const refused = this.#table.refusalOf(incoming.socket)
     if (refused !== undefined) {
       return { code: 'too_many_connections', retryAfterSeconds: jitteredRetrySeconds() }
+    }
+    // Before Host is believed: node gives the first of two.
+    if (framingFaultOf(incoming) !== undefined) {
+      return { code: 'bad_request', detail: 'A second Host, an absolute target or Transfer-Encoding in HTTP/1.0.' }
     }
     const { host } = incoming.headers
     if (host === undefined || host !== this.#knownHost) {
