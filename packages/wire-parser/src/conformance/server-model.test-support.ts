@@ -14,7 +14,7 @@ interface ModelSubscription {
 
 export interface ModelOptions {
   readonly limits: Partial<WireLimits>
-  /** Whether a second CONNECT drops the subscriptions, as servers from 2.12 on do. */
+  /** Whether a second CONNECT drops the subscriptions, as current servers do. */
   readonly connectDropsSubscriptions: boolean
 }
 
