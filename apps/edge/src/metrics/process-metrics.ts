@@ -38,15 +38,41 @@ export class ProcessMetrics {
 
   async families(): Promise<readonly MetricFamily[]> {
     const metrics = await this.#registry.getMetricsAsJSON()
-    return metrics.flatMap((metric) => {
-      const kind = String(metric.type)
+    return metrics.flatMap(({ name, help, type, values }): MetricFamily[] => {
+      const kind = String(type)
+      if (kind === 'histogram') return [{ name, help, kind, samples: histogramSamples(values) }]
       if (kind !== 'counter' && kind !== 'gauge') return []
-      const samples = metric.values.map(({ labels, value }) => ({ labels: textLabels(labels), value }))
-      return [{ name: metric.name, help: metric.help, kind, samples }]
+      return [{ name, help, kind, samples: values.map(({ labels, value }) => ({ labels: textLabels(labels), value })) }]
     })
   }
 }
 
-function textLabels(labels: Readonly<Record<string, string | number | undefined>>): Record<string, string> {
+interface PromValue {
+  readonly labels: Readonly<Record<string, string | number | undefined>>
+  readonly value: number
+  /** `x_bucket`, `x_sum` or `x_count`, for the samples of a histogram. */
+  readonly metricName?: string
+}
+
+/** One sample per set of labels, from the lines prom-client has made of it. */
+function histogramSamples(values: readonly PromValue[]): readonly MetricSample[] {
+  const histograms = new Map<string, { labels: Record<string, string>; below: [number, number][]; sum: number }>()
+  for (const { labels, value, metricName = '' } of values) {
+    const { le, ...own } = textLabels(labels)
+    const key = JSON.stringify(own)
+    const histogram = histograms.get(key) ?? { labels: own, below: [], sum: 0 }
+    histograms.set(key, histogram)
+    if (le !== undefined) histogram.below.push([le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le), value])
+    else if (metricName.endsWith('_sum')) histogram.sum = value
+  }
+  return Array.from(histograms.values(), ({ labels, below, sum }) => {
+    const bounds = below.map(([bound]) => bound).filter(Number.isFinite)
+    // prom-client counts what is at most the bound, a HistogramValue what lies between two.
+    const counts = below.map(([, count], index) => count - (below[index - 1]?.[1] ?? 0))
+    return { labels, value: { bounds, counts, sum } }
+  })
+}
+
+function textLabels(labels: PromValue['labels']): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, String(value)]))
 }
