@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Commands of which the client sees one answer, or none, for the `end - start` the server sends. */
+interface Group {
+  readonly start: number
+  readonly end: number
+  isAnswered: boolean
+}
+
+interface Owed {
+  /** How many answers of the server come first. */
+  readonly after: number
+  readonly answer: () => void
+}
+
+/**
+ * Keeps the answers of a verbose connection in the order of its commands. The server answers each CONNECT, SUB, UNSUB, PUB
+ * and HPUB with one +OK or one -ERR; what the gateway answers itself goes in between at its place.
+ */
+export class AckLedger {
+  #sent = 0
+  #seen = 0
+  readonly #owed: Owed[] = []
+  readonly #groups: Group[] = []
+  /** For each PING under way, how many commands were sent before it. */
+  readonly #pings: number[] = []
+
+  /** Notes a command that went to the server. */
+  sent(): void {
+    this.#sent++
+  }
+
+  /** The next `commands` to the server stand for one of the client's, or for none where `isAnswered` is true. */
+  group(commands: number, isAnswered: boolean): void {
+    this.#groups.push({ start: this.#sent, end: this.#sent + commands, isAnswered })
+  }
+
+  /** Answers a command that did not go to the server, once those before it were answered. */
+  answer(answer: () => void): void {
+    if (this.#seen >= this.#sent) answer()
+    else this.#owed.push({ after: this.#sent, answer })
+  }
+
+  /** Notes an answer of the server; whether the client is to see it. `settle()` follows once it is on its way. */
+  seen(isError: boolean): boolean {
+    const place = this.#seen++
+    const group = this.#groups[0]
+    if (group === undefined || place < group.start) return true
+    const isLast = place === group.end - 1
+    if (isLast) this.#groups.shift()
+    if (group.isAnswered || !(isError || isLast)) return false
+    group.isAnswered = true
+    return true
+  }
+
+  /** Gives the answers whose turn has come. */
+  settle(): void {
+    for (let owed = this.#owed[0]; owed !== undefined && owed.after <= this.#seen; owed = this.#owed[0]) {
+      this.#owed.shift()
+      owed.answer()
+    }
+  }
+
+  pinged(): void {
+    this.#pings.push(this.#sent)
+  }
+
+  /** A PONG proves that everything before its PING was answered, also where the server counted in another way. */
+  ponged(): void {
+    const sent = this.#pings.shift()
+    if (sent === undefined) return
+    this.#seen = Math.max(this.#seen, sent)
+    while ((this.#groups[0]?.end ?? Infinity) <= this.#seen) this.#groups.shift()
+    this.settle()
+  }
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type OperationView, Verb, type VerbCode } from '../operation.ts'
+import { Parser, type ParserOptions, type ParserSink } from '../parser.ts'
+import type { Outlet } from './outlet.ts'
+import type { Subscription } from './subscription-table.ts'
+import type { Transport } from './transport.ts'
+
+/** What is done in place of forwarding an operation. */
+export type Effect = () => void
+
+/** What was decided about an operation: undefined forwards it as it came; a promise is waited for, in order. */
+export type Outcome = Effect | undefined | Promise<Effect | undefined>
+
+export interface FlowLimits {
+  readonly highWaterBytes: number
+  readonly maxPendingHooks: number
+}
+
+/** Reads one direction and decides; `Flow` carries out what it says. */
+export interface FlowOwner extends ParserSink {
+  /** An operation is about to be forwarded. Returns false where it must not be, after all. */
+  forwarding(verb: VerbCode, subscription: Subscription | undefined): boolean
+}
+
+/** An operation that waits for its decision, or behind one that does. */
+interface Pending {
+  readonly bytes: Uint8Array
+  readonly verb: VerbCode
+  readonly subscription: Subscription | undefined
+  /** Undefined while the decision is not made. */
+  settled: { readonly effect: Effect | undefined } | undefined
+}
+
+const pausedFor = { backPressure: 1, decisions: 2 } as const
+
+/**
+ * One direction of a connection: reads what comes from the source, forwards untouched operations as ranges of what was
+ * read, and keeps the order where a decision takes its time.
+ */
+export class Flow {
+  readonly parser: Parser
+  readonly #source: Transport
+  readonly #outlet: Outlet
+  readonly #owner: FlowOwner
+  readonly #limits: FlowLimits
+  readonly #pending: Pending[] = []
+  #waiting = 0
+  #pendingBytes = 0
+  /** Reads that wait, from the first operation that was not decided. */
+  #unread: Uint8Array[] = []
+  #isStopped = false
+  #isBarrier = false
+  #isRaw = false
+  #isReading = false
+  #isClosed = false
+  #pauses = 0
+  #chunk: Uint8Array = new Uint8Array(0)
+  /** The untouched operations of the chunk that are not in the outlet yet. */
+  #runStart = -1
+  #runEnd = -1
+  #stoppedAt = -1
+
+  constructor(options: {
+    readonly source: Transport
+    readonly outlet: Outlet
+    readonly owner: FlowOwner
+    readonly parser: ParserOptions
+    readonly limits: FlowLimits
+  }) {
+    this.#source = options.source
+    this.#outlet = options.outlet
+    this.#owner = options.owner
+    this.#limits = options.limits
+    this.parser = new Parser(options.parser, options.owner)
+  }
+
+  /** Whether operations wait, so that a new one cannot be forwarded at once. */
+  get isPending(): boolean {
+    return this.#pending.length > 0
+  }
+
+  get pendingOperations(): number {
+    return this.#pending.length
+  }
+
+  /** Whether bytes of a read are still referred to. */
+  get keepsBytes(): boolean {
+    return this.#pending.length > 0 || this.#unread.length > 0 || this.#outlet.queuedBytes > 0
+  }
+
+  /** Takes what was read; `flush()` follows. */
+  push(chunk: Uint8Array): void {
+    if (this.#isClosed) return
+    if (this.#isStopped) this.#unread.push(chunk)
+    else this.#read(chunk)
+  }
+
+  /** Writes what was added, and stops reading while the other side does not take it. */
+  flush(): void {
+    this.#outlet.flush()
+    if (this.#outlet.queuedBytes > this.#limits.highWaterBytes) this.#pause(pausedFor.backPressure)
+  }
+
+  /** The other side has taken everything. */
+  drained(): void {
+    this.#resume(pausedFor.backPressure)
+  }
+
+  /** Does what was decided, at once or in its turn. With `isBarrier` nothing behind is looked at before. */
+  settle(
+    outcome: Outcome,
+    view: OperationView,
+    range: { readonly start: number; readonly end: number },
+    options: { readonly subscription?: Subscription | undefined; readonly isBarrier?: boolean } = {},
+  ): void {
+    if (outcome instanceof Promise || this.isPending) this.#enqueue(outcome, view, range, options)
+    else if (outcome === undefined) this.forward(view, range.start, range.end, options.subscription)
+    else {
+      this.#endRun()
+      outcome()
+    }
+  }
+
+  /** Forwards an operation as it came. */
+  forward(view: OperationView, start: number, end: number, subscription: Subscription | undefined): void {
+    if (!this.#owner.forwarding(view.verb, subscription)) {
+      this.#endRun()
+    } else if (start < 0) {
+      this.#outlet.add(this.#keep(view))
+    } else {
+      if (this.#runStart < 0) this.#runStart = start
+      this.#runEnd = end
+    }
+  }
+
+  /** Forwards an operation as it came, behind those that wait. */
+  pass(view: OperationView, start: number, end: number, subscription: Subscription | undefined): void {
+    if (this.isPending) this.#enqueue(undefined, view, { end }, { subscription })
+    else this.forward(view, start, end, subscription)
+  }
+
+  /** Forwards a stretch of a streamed operation. */
+  forwardPart(bytes: Uint8Array, start: number, end: number): void {
+    this.#endRun()
+    if (bytes === this.#chunk) {
+      this.#outlet.addPart(bytes.subarray(start, end))
+    } else {
+      // The parser's own buffer, which it uses again.
+      this.#outlet.addPart(bytes.slice(start, end))
+    }
+  }
+
+  /** Ends a streamed operation, which was forwarded, or is answered by what stands in its place. */
+  endParts(effect: Effect | undefined): void {
+    this.#outlet.endParts()
+    if (effect === undefined) return
+    this.#endRun()
+    effect()
+  }
+
+  /** Adds what was forwarded so far to the outlet, so that something can follow it. */
+  endRun(): void {
+    this.#endRun()
+  }
+
+  /** Copies bytes from the end of the operation at hand on. */
+  passThrough(end: number): void {
+    if (this.#isRaw) return
+    this.#isRaw = true
+    this.#stop(end)
+  }
+
+  /** Copies bytes from now on, if no operation is half read; else whoever reads does so at its end. */
+  passThroughSoon(): void {
+    const isBetween = !this.isPending && !this.parser.streaming && this.parser.heldBytes === 0
+    if (isBetween && !this.#isReading && this.#unread.length === 0) this.#isRaw = true
+  }
+
+  /** Reads nothing any more. */
+  close(): void {
+    this.#isClosed = true
+    this.#pending.length = 0
+    this.#unread = []
+    this.parser.close()
+  }
+
+  #read(chunk: Uint8Array): void {
+    if (this.#isRaw) {
+      this.#outlet.add(chunk)
+      return
+    }
+    this.#chunk = chunk
+    this.#stoppedAt = -1
+    this.#isReading = true
+    this.parser.push(chunk)
+    this.#isReading = false
+    this.#endRun()
+    if (this.#stoppedAt < 0) return
+    if (this.#isRaw && !this.isPending) {
+      this.#isStopped = false
+      this.#outlet.add(chunk.subarray(this.#stoppedAt))
+    } else if (this.#stoppedAt < chunk.length) {
+      this.#unread.unshift(chunk.subarray(this.#stoppedAt))
+    }
+  }
+
+  #endRun(): void {
+    if (this.#runStart < 0) return
+    this.#outlet.add(this.#chunk.subarray(this.#runStart, this.#runEnd))
+    this.#runStart = -1
+  }
+
+  /** The bytes of an operation, for longer than the call. */
+  #keep(view: OperationView): Uint8Array {
+    const end = view.verb <= Verb.HMSG ? view.payloadEnd + 2 : view.lineEnd
+    const bytes = view.bytes.subarray(view.start, end)
+    if (view.bytes !== this.#chunk) this.parser.detachHeld()
+    return bytes
+  }
+
+  #enqueue(
+    outcome: Outcome,
+    view: OperationView,
+    { end }: { readonly end: number },
+    { subscription, isBarrier }: { readonly subscription?: Subscription | undefined; readonly isBarrier?: boolean },
+  ): void {
+    this.#endRun()
+    const isPromise = outcome instanceof Promise
+    const bytes = this.#keep(view)
+    const pending: Pending = {
+      bytes,
+      verb: view.verb,
+      subscription,
+      settled: isPromise ? undefined : { effect: outcome },
+    }
+    this.#pending.push(pending)
+    this.#pendingBytes += bytes.length
+    if (isPromise) {
+      this.#waiting++
+      void this.#await(pending, outcome)
+    }
+    if (isBarrier === true && isPromise) this.#isBarrier = true
+    if (this.#isBarrier || this.#isFull()) this.#stop(end)
+  }
+
+  #isFull(): boolean {
+    return this.#waiting >= this.#limits.maxPendingHooks || this.#pendingBytes > this.#limits.highWaterBytes
+  }
+
+  #stop(end: number): void {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    this.#stoppedAt = end
+    this.parser.stop()
+    if (this.isPending) this.#pause(pausedFor.decisions)
+  }
+
+  // The promises are the owner's, which turns whatever a hook throws into an effect.
+  async #await(pending: Pending, outcome: Promise<Effect | undefined>): Promise<void> {
+    pending.settled = { effect: await outcome }
+    this.#waiting--
+    if (this.#isClosed) return
+    this.#drain()
+    this.flush()
+  }
+
+  #drain(): void {
+    for (let first = this.#pending[0]; first?.settled !== undefined; first = this.#pending[0]) {
+      this.#pending.shift()
+      this.#pendingBytes -= first.bytes.length
+      if (first.settled.effect !== undefined) first.settled.effect()
+      else if (this.#owner.forwarding(first.verb, first.subscription)) this.#outlet.add(first.bytes)
+      if (this.#isClosed) return
+    }
+    if (this.#isStopped && (this.#pending.length === 0 || (!this.#isBarrier && !this.#isFull()))) this.#goOn()
+  }
+
+  #goOn(): void {
+    this.#isStopped = false
+    this.#isBarrier = false
+    while (this.#unread.length > 0 && !this.#isStopped) this.#read(this.#unread.shift() as Uint8Array)
+    if (!this.#isStopped) this.#resume(pausedFor.decisions)
+  }
+
+  #pause(reason: number): void {
+    if (this.#pauses === 0) this.#source.pause()
+    this.#pauses |= reason
+  }
+
+  #resume(reason: number): void {
+    if ((this.#pauses & reason) === 0) return
+    this.#pauses &= ~reason
+    if (this.#pauses === 0 && !this.#isClosed) this.#source.resume()
+  }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Transport } from './transport.ts'
+
+// Up to here pieces are copied into one buffer; above, copying costs more than a longer list for the system.
+const joinedBytes = 131_072
+
+/**
+ * The one writer of a transport. What is forwarded and what the gateway says itself go through here, in order and with
+ * operations kept whole.
+ */
+export class Outlet {
+  readonly #transport: Transport
+  #pieces: Uint8Array[] = []
+  /** What the gateway says, waiting for the end of an operation of which a part has gone out. */
+  #waiting: Uint8Array[] = []
+  #isInside = false
+  #isScheduled = false
+
+  constructor(transport: Transport) {
+    this.#transport = transport
+  }
+
+  /** Bytes not yet taken by the system, those of the next write included. */
+  get queuedBytes(): number {
+    let bytes = this.#transport.queuedBytes
+    for (const piece of this.#pieces) bytes += piece.length
+    for (const piece of this.#waiting) bytes += piece.length
+    return bytes
+  }
+
+  /** Whether a part of an operation has gone out and the rest is to come. */
+  get isInside(): boolean {
+    return this.#isInside
+  }
+
+  /** Adds a stretch of whole operations to the next write. */
+  add(bytes: Uint8Array): void {
+    this.#pieces.push(bytes)
+  }
+
+  /** Adds a part of an operation. */
+  addPart(bytes: Uint8Array): void {
+    this.#isInside = true
+    this.#pieces.push(bytes)
+  }
+
+  /** Says that the last part was the end of its operation. */
+  endParts(): void {
+    this.#isInside = false
+    if (this.#waiting.length === 0) return
+    this.#pieces.push(...this.#waiting)
+    this.#waiting = []
+  }
+
+  /** Adds whole operations of the gateway's own, to go out with the next write or at the end of this turn. */
+  insert(bytes: Uint8Array): void {
+    if (this.#isInside) this.#waiting.push(bytes)
+    else this.#pieces.push(bytes)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.flush()
+    })
+  }
+
+  /** Writes what was added, in one write. */
+  flush(): void {
+    const pieces = this.#pieces
+    const only = pieces[0]
+    if (only === undefined) return
+    if (pieces.length === 1) {
+      pieces.length = 0
+      this.#transport.write(only)
+      return
+    }
+    this.#pieces = []
+    const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    if (bytes <= joinedBytes) this.#transport.write(joined(pieces, bytes))
+    else this.#transport.writeAll(pieces)
+  }
+}
+
+function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
+  const buffer = Buffer.allocUnsafe(bytes)
+  let at = 0
+  for (const piece of pieces) {
+    buffer.set(piece, at)
+    at += piece.length
+  }
+  return buffer
+}

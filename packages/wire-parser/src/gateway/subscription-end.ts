@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import { isAllowed } from '../authorize.ts'
+import { parsePattern } from '../pattern.ts'
+import { subscribeText } from '../policy/permission-policy.ts'
+import { errorLine } from './answers.ts'
+import type { Session } from './session.ts'
+import type { Subscription, SubscriptionTable } from './subscription-table.ts'
+
+const unsub = Buffer.from('UNSUB ', 'latin1')
+const lineEnd = Buffer.from('\r\n', 'latin1')
+const anyPattern = { maxBytes: Infinity, maxTokens: Infinity, embeddedWildcards: true }
+
+/** Asks again about each subscription; those that are not allowed any more end, and the client is told. */
+export function recheckSubscriptions(session: Session): void {
+  for (const subscription of session.subscriptions.values()) {
+    const { subject, queue } = subscription
+    const denial = session.policy.subscribe(subject, queue)
+    if (denial !== undefined && session.audit.denies(denial, undefined)) revoke(session, subscription)
+    else {
+      subscription.isPartial = session.policy.isPartial(subject, queue)
+      askAgain(session, subscription)
+    }
+  }
+}
+
+/** Ends a subscription that has had all the deliveries it asked for. */
+export function endDelivered(session: Session, subscription: Subscription): void {
+  if (subscription.isOwned) removeSubscription(session, subscription)
+  else session.subscriptions.delete(subscription)
+}
+
+/** Forgets a SUB that the server refuses: it is no subscription. */
+export function forgetRefused(subscriptions: SubscriptionTable, error: string): void {
+  const quoted = /^permissions violation for subscription to "([^"]*)"(?: using queue "([^"]*)")?/i.exec(error)
+  if (quoted === null) return
+  for (const subscription of subscriptions.values()) {
+    const { subject, queue } = subscription
+    if (subject === quoted[1] && queue === quoted[2]) subscriptions.delete(subscription)
+  }
+}
+
+function askAgain(session: Session, subscription: Subscription): void {
+  const { authorize } = session.options
+  const pattern = parsePattern(subscription.subject, anyPattern)
+  if (authorize === undefined || pattern === undefined) return
+  const allowed = isAllowed(authorize, session.principal, 'subscribe', pattern, { surface: 'wire', ip: session.ip })
+  const act = (isGranted: boolean): void => {
+    if (!isGranted && !subscription.isEnded && session.isOpen) revoke(session, subscription)
+  }
+  if (allowed instanceof Promise) void allowed.then(act)
+  else act(allowed)
+}
+
+function revoke(session: Session, subscription: Subscription): void {
+  session.insertToClient(errorLine(subscribeText(subscription.subject, subscription.queue)))
+  removeSubscription(session, subscription)
+}
+
+/** Ends a subscription at the server without the client's doing. */
+function removeSubscription(session: Session, subscription: Subscription): void {
+  session.subscriptions.delete(subscription)
+  session.audit.subscription('subscription.removed', subscription)
+  if (session.isVerbose) {
+    // The server answers what the client has not asked.
+    session.acks.group(1, true)
+    session.acks.sent()
+  }
+  session.backendOutlet?.insert(Buffer.concat([unsub, subscription.sid, lineEnd]))
+}
