@@ -253,10 +253,9 @@ export class ConnectionBus implements Bus {
       this.#send(link, subject, payload, link.inbox.replySubject(slot), headers)
     } catch (error) {
       const cause = fromClientError(error)
-      link.inbox.refuse(
-        slot,
-        cause instanceof BusError ? cause : new BusError('closed', 'could not be sent', { cause }),
-      )
+      const refusal = cause instanceof BusError ? cause : new BusError('closed', 'could not be sent', { cause })
+      // Not before request() has returned, nor before the requests behind this one have left.
+      queueMicrotask(() => link.inbox.refuse(slot, generation, refusal))
     }
   }
 

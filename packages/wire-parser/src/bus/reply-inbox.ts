@@ -64,9 +64,9 @@ export class ReplyInbox {
     return this.#slots.holds(slot, generation)
   }
 
-  /** Ends a request that could not be sent. */
-  refuse(slot: number, error: BusError): void {
-    this.#end(slot, error)
+  /** Ends a request that could not be sent, if it still waits. */
+  refuse(slot: number, generation: number, error: BusError): void {
+    if (this.#slots.holds(slot, generation)) this.#end(slot, error)
   }
 
   /** Starts the clock of a request. */

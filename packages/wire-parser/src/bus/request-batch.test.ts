@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setImmediate as turn } from 'node:timers/promises'
-import { startNatsServer } from '@nats-edge/embedded-nats'
-import { connect } from '@nats-io/transport-node'
 import { describe, expect, inject, it } from 'vitest'
-import { parseSubject, type Subject } from '../subject.ts'
-import { parsePattern } from '../pattern.ts'
+import type { BusError } from '../bus-error.ts'
+import { HeaderBlock } from '../headers.ts'
+import type { BusMessage } from '../message-bus.ts'
+import { connectTo, pattern, startBroker, subject } from './broker.test-support.ts'
 import { busFromConnection } from './bus-from.ts'
 import { RequestBatch, type BatchedRequest } from './request-batch.ts'
+import { requestOnce } from './request-once.ts'
 
 function request(slot: number): BatchedRequest {
   return { slot, generation: 0, subject: 's', payload: new Uint8Array(0), headers: undefined }
@@ -59,23 +60,19 @@ describe('RequestBatch', () => {
   })
 })
 
-function subject(text: string): Subject {
-  const checked = parseSubject(text)
-  if (checked === undefined) throw new TypeError(text)
-  return checked
+function codeOf(error: BusError): string {
+  return error.code
 }
 
 describe.each(inject('natsServers'))('gathered requests through nats-server $version', (binary) => {
   const none = new Uint8Array(0)
 
   it('leave before whatever is called after them', async () => {
-    const server = await startNatsServer({ binary, jetstream: false })
-    const nats = await connect({ servers: server.url })
+    const server = await startBroker(binary)
+    const nats = await connectTo(server)
     const bus = busFromConnection(nats)
     const seen: string[] = []
-    const pattern = parsePattern('o.>')
-    if (pattern === undefined) throw new TypeError('o.>')
-    bus.subscribe(pattern, (message) => void seen.push(message.subject))
+    bus.subscribe(pattern('o.>'), (message) => void seen.push(message.subject))
     const own = bus.subscribe(subject('u'), (message) => bus.publish(message.reply ?? subject('o.none'), none))
     await bus.flush()
 
@@ -93,13 +90,11 @@ describe.each(inject('natsServers'))('gathered requests through nats-server $ver
     bus.subscribe(subject('o.5'), () => void seen.push('late subscription'))
     await bus.flush()
     expect(seen.slice(4)).toEqual(['o.5'])
-    await nats.close()
-    await server.stop()
   })
 
   it('are delivered to a subscription that drains, and none later', async () => {
-    const server = await startNatsServer({ binary, jetstream: false })
-    const nats = await connect({ servers: server.url })
+    const server = await startBroker(binary)
+    const nats = await connectTo(server)
     const bus = busFromConnection(nats)
     let delivered = 0
     const subscription = bus.subscribe(subject('d'), () => void delivered++)
@@ -115,12 +110,47 @@ describe.each(inject('natsServers'))('gathered requests through nats-server $ver
     await server.exited
     await other.drain()
     await subscription.drain()
-    await nats.close()
+  })
+
+  it('never call back before request() has returned, also when one of them cannot be sent', async () => {
+    const server = await startBroker(binary)
+    // A client that does not let its headers be written byte by byte, and so refuses some names.
+    const plain = new Proxy(await connectTo(server), {
+      get: (nats, key) => {
+        if (key === 'protocol') return undefined
+        const member: unknown = Reflect.get(nats, key, nats)
+        return typeof member === 'function' ? member.bind(nats) : member
+      },
+    })
+    const bus = busFromConnection(plain)
+    const headers = HeaderBlock.from([['\u00e9', '1']])
+    const seen: string[] = []
+    bus.subscribe(pattern('s.>'), (message) => void seen.push(message.subject))
+    // Enough that the bus asks for a PONG at once, for which everything gathered has to leave.
+    const payload = new Uint8Array(300 * 1024)
+    const refused = new Promise((resolve) => {
+      const onReply = (reply: BusMessage | BusError): void => {
+        seen.push('refused')
+        bus.publish(subject('s.2'), none)
+        resolve(reply.kind === 'error' ? reply.code : reply)
+      }
+      bus.request(subject('s.0'), payload, onReply, { timeoutMs: 1000, headers })
+      seen.push('returned')
+    })
+    bus.request(subject('s.1'), none, () => undefined, { timeoutMs: 1000 })
+    expect(await refused).toBe('unsupported')
+    await bus.flush()
+    expect(seen).toEqual(['returned', 'refused', 's.1', 's.2'])
+    // The place it had is free for exactly one other request.
+    const replies = await Promise.all(
+      ['a', 'b', 'c'].map((name) => requestOnce(bus, subject(`none.${name}`), none, { timeoutMs: 1000 }).catch(codeOf)),
+    )
+    expect(replies).toEqual(['no_responders', 'no_responders', 'no_responders'])
   })
 
   it('are not sent when cancelled in the same turn, and fail when the connection is closed in it', async () => {
-    const server = await startNatsServer({ binary, jetstream: false })
-    const nats = await connect({ servers: server.url })
+    const server = await startBroker(binary)
+    const nats = await connectTo(server)
     const bus = busFromConnection(nats)
     const seen: string[] = []
     bus.subscribe(subject('c.1'), (message) => void seen.push(message.subject))
@@ -138,6 +168,5 @@ describe.each(inject('natsServers'))('gathered requests through nats-server $ver
     expect(() => bus.request(subject('c.1'), none, () => undefined, { timeoutMs: 1000 })).toThrow(
       expect.objectContaining({ code: 'closed' }),
     )
-    await server.stop()
   })
 })
