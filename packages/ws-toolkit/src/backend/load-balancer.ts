@@ -3,7 +3,7 @@ import type { Handler, Site } from '../chain.ts'
 import { checkKeys, whole } from '../option-check.ts'
 import type { WsRequest } from '../request.ts'
 import { Probe, type ProbeOptions } from './probe.ts'
-import { pickFor, type Pick } from './target-pick.ts'
+import { pickFor, type TargetPick } from './target-pick.ts'
 import { Target, type TargetHealth, type TargetOptions } from './target.ts'
 
 export interface EjectOptions {
@@ -17,7 +17,7 @@ export interface LoadBalancerOptions<U = unknown> {
   /** One or more, with at least one weight above 0. */
   readonly targets: readonly TargetOptions<U>[]
   /** Default `least`. */
-  readonly pick?: Pick<U>
+  readonly pick?: TargetPick<U>
   /** Default none: a target is taken to be well. */
   readonly probe?: ProbeOptions
   /** Default on; false never leaves a target out because requests failed. */

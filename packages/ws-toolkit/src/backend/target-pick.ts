@@ -6,13 +6,13 @@ import type { Target } from './target.ts'
  * `least`: the least work for its weight, ties in turn. `p2c`: the better of two drawn by weight. A function: requests
  * of one key go to one target for as long as it is healthy.
  */
-export type Pick<U = unknown> = 'least' | 'p2c' | ((request: WsRequest<U>) => string)
+export type TargetPick<U = unknown> = 'least' | 'p2c' | ((request: WsRequest<U>) => string)
 
 /** Chooses one of several targets, all of a weight above 0. */
 export type PickTarget<U> = (targets: readonly Target<U>[], request: WsRequest<U>) => Target<U>
 
 /** Makes the function of a way to pick; throws TypeError for one there is not. */
-export function pickFor<U>(pick: Pick<U>): PickTarget<U> {
+export function pickFor<U>(pick: TargetPick<U>): PickTarget<U> {
   if (pick === 'least') return leastLoaded()
   if (pick === 'p2c') return betterOfTwo
   if (typeof pick === 'function') return (targets, request) => hashed(targets, pick(request))

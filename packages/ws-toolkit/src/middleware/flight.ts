@@ -61,7 +61,8 @@ export class Flight<U> {
     this.#waiting.add(first)
     const reply = this.#call(request, next)
     this.#waiting.delete(first)
-    if (!isPromise(reply) && !isStream(reply)) {
+    if (isStream(reply)) return this.#read(this.#share(reply), request)
+    if (!isPromise(reply)) {
       this.#land(reply)
       return reply
     }
@@ -148,7 +149,7 @@ export class Flight<U> {
     this.#waiting.clear()
   }
 
-  #share(reply: AsyncIterable<unknown>): void {
+  #share(reply: AsyncIterable<unknown>): SharedStream {
     const stream = new SharedStream(reply[Symbol.asyncIterator](), this.#maxBytes, {
       whole: (items, bytes) => {
         const extras = this.#extras
@@ -164,6 +165,7 @@ export class Flight<U> {
     }
     for (const waiting of this.#waiting) waiting.settle(stream)
     this.#waiting.clear()
+    return stream
   }
 
   #wait(request: WsRequest<U>): Promise<Reply> {

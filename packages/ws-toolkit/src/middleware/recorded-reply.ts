@@ -20,7 +20,8 @@ export interface RecordedReply {
 /** Gives a value that may be kept: bytes that are a view of something larger are copied, which they would keep alive. */
 export function keepable(value: unknown): unknown {
   if (!(value instanceof Uint8Array) || value.byteLength === value.buffer.byteLength) return value
-  return value.slice()
+  // Not slice(): that of a Buffer copies nothing.
+  return new Uint8Array(value)
 }
 
 /** About how many bytes keeping a value takes; Infinity for what cannot be told. */

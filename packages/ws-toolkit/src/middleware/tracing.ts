@@ -4,7 +4,7 @@ import { routePath } from 'hono/route'
 import type { Middleware, Next, Reply } from '../chain.ts'
 import { checkKeys, hook } from '../option-check.ts'
 import type { RequestChange, WsRequest } from '../request.ts'
-import type { WsError } from '../ws-error.ts'
+import { WsError } from '../ws-error.ts'
 import { follow } from './outcome.ts'
 import { RequestView } from './request-view.ts'
 import { parseTraceparent, traceHeaders, traceparentOf, type SpanContext } from './trace-context.ts'
@@ -84,19 +84,23 @@ export function traceHeadersOf(request: WsRequest): Record<string, string> {
 function upgradeSpans(tracer: Tracer): MiddlewareHandler {
   return async (c, next) => {
     const parent = parseTraceparent(c.req.header('traceparent'), c.req.header('tracestate'))
-    const span = tracer.startSpan(
-      `upgrade ${routePath(c)}`,
-      { kind: serverKind, attributes: { 'http.request.method': c.req.method, 'http.route': routePath(c) } },
-      traceParent(parent),
-    )
+    const route: string = c.get('routeLabel') ?? routePath(c)
+    const attributes = { 'http.request.method': c.req.method, 'http.route': route }
+    const span = tracer.startSpan(`upgrade ${route}`, { kind: serverKind, attributes }, traceParent(parent))
     c.set('traceparent', traceparentOf(span.spanContext()))
     try {
       await next()
+      // Hono keeps what a route has thrown.
+      if (c.error !== undefined) span.recordException(c.error)
       // A route that lets the upgrade happen answers 200; the host makes 101 of it.
       const status = c.res.status === 200 ? 101 : c.res.status
       span.setAttribute('http.response.status_code', status)
-      if (status >= 500 || c.error !== undefined) span.setStatus({ code: errorStatus })
-      if (c.error !== undefined) span.recordException(c.error)
+      if (status >= 500) span.setStatus({ code: errorStatus })
+    } catch (error) {
+      const failure = WsError.from(error)
+      span.recordException(failure.cause instanceof Error ? failure.cause : failure)
+      span.setStatus({ code: errorStatus })
+      throw error
     } finally {
       span.end()
     }
