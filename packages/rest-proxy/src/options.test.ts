@@ -87,6 +87,10 @@ describe('resolveOptions', () => {
     [route({ params: { id: {} } }), 'routes[0].params has no option "id"'],
     [route({ path: '/{id}', params: { id: { pattern: 'x' } } }), 'routes[0].params.id.pattern must be a RegExp'],
     [route({ path: '/{id}', params: { id: { encode: 'hex' } } }), 'routes[0].params.id.encode'],
+    [
+      route({ path: '/{id}', params: { id: { pattern: /([a-z]+-?)+/ } } }),
+      'routes[0].params.id.pattern "([a-z]+-?)+" repeats',
+    ],
     [route({ path: '/{id}', subject: undefined, params: { id: { encode: 'base64url' } } }), 'encode has no effect'],
     [route({ publish: {} }), 'routes[0].publish has no effect'],
     [route({ envelope: 'publish', onReply: () => {} }), 'routes[0].onReply has no effect'],

@@ -4,10 +4,11 @@ import { checkKeys, checkWord, show } from './option-check.ts'
 import { ProxyError } from './proxy-error.ts'
 import { decodePath } from './request-target.ts'
 import type { PathSegment } from './route-path.ts'
+import { safePattern, wholePattern } from './safe-pattern.ts'
 
 /** What a value of the path must look like, and how it becomes a token. */
 export interface ParamOptions {
-  /** Must match the whole decoded value. */
+  /** Must match the whole decoded value; may not nest unbounded repetition. */
   readonly pattern?: RegExp
   /** Makes any value one token; without it a value that is no token is refused. */
   readonly encode?: 'base32hex' | 'base64url'
@@ -83,10 +84,5 @@ function checkRule(where: string, options: ParamOptions): Rule {
     throw new TypeError(`${where}.pattern must be a RegExp, not ${show(pattern)}`)
   }
   if (encode !== undefined) checkWord(`${where}.encode`, encode, ['base32hex', 'base64url'], 'base64url')
-  return { pattern: pattern === undefined ? undefined : wholeMatch(pattern), encode }
-}
-
-// A global or sticky pattern keeps a position between calls, and a part of the value is not the value.
-function wholeMatch(pattern: RegExp): RegExp {
-  return new RegExp(`^(?:${pattern.source})$`, pattern.flags.replaceAll(/[gy]/g, ''))
+  return { pattern: pattern && wholePattern(safePattern(`${where}.pattern`, pattern)), encode }
 }

@@ -2,6 +2,7 @@
 import { checkFunction, show } from './option-check.ts'
 import { ProxyError } from './proxy-error.ts'
 import { type Reply, ReplyHeaders } from './reply.ts'
+import { safePattern } from './safe-pattern.ts'
 
 /** A reply while hooks run on it. Everything may be changed; nothing of it is shared with another request. */
 export interface HookReply {
@@ -40,7 +41,7 @@ export class ReplyHooks {
   /** Throws TypeError for a pattern that does not compile or could take exponential time. */
   add(pattern: RegExp | string, hook: ReplyHook): void {
     if (checkFunction('addHook: hook', hook) === undefined) throw new TypeError('addHook: hook must be a function')
-    this.#entries.push({ pattern: compilePattern(pattern), hook })
+    this.#entries.push({ pattern: safePattern('addHook: pattern', pattern), hook })
   }
 
   get isEmpty(): boolean {
@@ -64,53 +65,4 @@ export async function runHooks(hooks: readonly ReplyHook[], reply: Reply, reques
     throw new ProxyError('internal', { detail: 'A reply hook failed.', cause: error })
   }
   return { status: view.status, body: view.body, upgrade: view.upgrade, headers: view.headers.toFlat() }
-}
-
-function compilePattern(pattern: RegExp | string): RegExp {
-  const source = typeof pattern === 'string' ? pattern : pattern.source
-  if (typeof source !== 'string')
-    throw new TypeError(`addHook: pattern must be a RegExp or a string, not ${show(pattern)}`)
-  if (hasNestedQuantifier(source)) {
-    throw new TypeError(
-      `addHook: pattern ${show(source)} repeats a group that repeats inside, which can take exponential time`,
-    )
-  }
-  // A global or sticky pattern keeps a position between calls.
-  const flags = typeof pattern === 'string' ? '' : pattern.flags.replaceAll(/[gy]/g, '')
-  try {
-    return new RegExp(source, flags)
-  } catch (error) {
-    throw new TypeError(`addHook: pattern ${show(source)} is no regular expression`, { cause: error })
-  }
-}
-
-/** Finds an unbounded quantifier on a group that holds one: `(a+)+`, `(?:b*c)*`, `(x{2,})+`. */
-export function hasNestedQuantifier(source: string): boolean {
-  const groups: boolean[] = [false]
-  for (let at = 0; at < source.length; at++) {
-    const char = source[at]
-    if (char === '\\') at++
-    else if (char === '[') at = classEnd(source, at)
-    else if (char === '(') groups.push(false)
-    else if (char === ')') {
-      const inner = groups.pop() ?? false
-      const repeated = isUnbounded(source, at + 1)
-      if (inner && repeated) return true
-      if (inner || repeated) groups[groups.length - 1] = true
-    } else if (isUnbounded(source, at)) groups[groups.length - 1] = true
-  }
-  return false
-}
-
-function isUnbounded(source: string, at: number): boolean {
-  const char = source[at]
-  return char === '*' || char === '+' || (char === '{' && /^\{\d+,\}/.test(source.slice(at, at + 16)))
-}
-
-function classEnd(source: string, from: number): number {
-  for (let at = from + 1; at < source.length; at++) {
-    if (source[at] === '\\') at++
-    else if (source[at] === ']') return at
-  }
-  return source.length
 }

@@ -131,6 +131,17 @@ describe('a configured route', () => {
     for (let round = 0; round < 3; round++) expect((await ask(proxy, '/n/12')).status).toBe(200)
   })
 
+  it('matches the whole value with a pattern, line ends and alternatives included', async () => {
+    const params = { n: { pattern: /^a|b$/m, encode: 'base64url' as const } }
+    const proxy = proxyOf({ routes: [{ path: '/n/{n}', subject: 'n.{n}', params }] })
+    const statuses: number[] = []
+    for (const value of ['a', 'b', 'ab', 'a%0ax', 'x%0ab', 'a%0a']) {
+      statuses.push((await ask(proxy, `/n/${value}`)).status)
+    }
+    expect(statuses).toEqual([200, 200, 400, 400, 400, 400])
+    expect(broker.take()).toHaveLength(2)
+  })
+
   it('keeps its raw target where the default mapping decodes a slash', async () => {
     const proxy = proxyOf({ routes: [{ path: '/a/{id}', subject: 'configured.{id}' }] })
     await ask(proxy, '/a%2Fb')
