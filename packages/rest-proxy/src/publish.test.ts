@@ -22,6 +22,8 @@ const routes: readonly RouteOptions[] = [
   route('/flush', 'pub.flush', { confirm: 'flush' }),
   route('/orders', 'js.orders', { confirm: 'jetstream' }),
   route('/also-orders', 'js.orders', { confirm: 'jetstream' }),
+  { ...route('/split', 'js.orders', { confirm: 'jetstream' }), method: 'POST' },
+  { ...route('/split', 'js.orders', { confirm: 'jetstream' }), method: 'PUT' },
   route('/create/{id}', 'js.created.{id}', { confirm: 'jetstream', expect: { lastSubjectSequence: 0 } }),
   route('/other-stream', 'js.orders', { confirm: 'jetstream', expect: { stream: 'ELSEWHERE' } }),
   route('/sequence', 'js.orders', { confirm: 'jetstream', expect: { lastSequence: 999_999 } }),
@@ -124,6 +126,14 @@ describe.each(inject('natsServers'))('the envelope publish, nats-server $version
       expect(again).toEqual({ ...first, duplicate: true })
       const [, elsewhere] = await post('/also-orders', key)
       expect(elsewhere).toMatchObject({ duplicate: false })
+    })
+
+    it('tells apart two routes on one path that take the same key', async () => {
+      const key = [`Idempotency-Key: split-${kind}`]
+      expect((await post('/split', key))[1]).toMatchObject({ duplicate: false })
+      const put = await client.send(rawRequestText('PUT /split', key, 'x'))
+      expect(put.json()).toMatchObject({ duplicate: false })
+      expect((await post('/split', key))[1]).toMatchObject({ duplicate: true })
     })
 
     it.each(['', ' ', 'a b', 'é'.repeat(2), 'x'.repeat(256)])('refuses the key %.10j', async (key) => {

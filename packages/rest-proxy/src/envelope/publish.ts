@@ -38,8 +38,8 @@ function messageIdOf(key: string | undefined, route: Route, principal: Principal
   if (!keyForm.test(key)) {
     throw new ProxyError('bad_request', { detail: 'Idempotency-Key must be 1 to 255 visible ASCII characters.' })
   }
-  // JSON keeps the two apart whatever is in them, and null apart from every id.
-  const scope = JSON.stringify([principal?.id ?? null, route.label])
+  // JSON keeps them apart whatever is in them, and null apart from every id. Routes on one path differ in their methods.
+  const scope = JSON.stringify([principal?.id ?? null, route.methods, route.label])
   return `${createHash('sha256').update(scope).digest('base64url').slice(0, 22)}:${key}`
 }
 
