@@ -131,13 +131,14 @@ describe.each(hostKinds)('the envelope of nats-proxy on a %s host', (kind: HostK
     expect(valuesOf(request, 'Authorization')).toEqual(['Basic x'])
   })
 
-  it('leaves out Host, Transfer-Encoding, Trailer and names with an underscore, and keeps the rest', async () => {
+  it('leaves out Host, Transfer-Encoding, Trailer, names with an underscore and names of ours, and keeps the rest', async () => {
     const lines = [
       'Transfer-Encoding: chunked',
       'Trailer: X',
       'Connection: keep-alive',
       'X_Real_Ip: 1',
       'Nats-Msg-Id: 1',
+      'nats-edge-user: root',
     ]
     const text = Buffer.concat([rawRequestText('POST /a', lines), Buffer.from('2\r\nhi\r\n3\r\n yo\r\n0\r\n\r\n')])
     const request = await requested(text)

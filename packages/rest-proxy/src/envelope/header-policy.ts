@@ -6,11 +6,12 @@ const nothing: ReadonlySet<string> = new Set()
 const credentials: ReadonlySet<string> = new Set(['cookie', 'authorization'])
 const clientState: ReadonlySet<string> = new Set(['set-cookie', 'location'])
 
-/** Everything as it came, except what belongs to the connection or is derived anew. */
+/** Everything as it came, except what belongs to the connection, is derived anew, or speaks in the proxy's name. */
 const natsProxyRequest: HeaderPolicy = {
   base: 'all',
   onlyByName: nothing,
-  isForbidden: (name) => name === 'host' || name === 'transfer-encoding' || name === 'trailer',
+  isForbidden: (name) =>
+    name === 'host' || name === 'transfer-encoding' || name === 'trailer' || name.startsWith('nats-edge-'),
   spell: canonicalHeaderName,
 }
 

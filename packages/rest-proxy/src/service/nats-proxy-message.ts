@@ -64,7 +64,7 @@ class EnvelopeRequestView implements IncomingRequest {
   }
 
   get requestId(): string | undefined {
-    return this.headers.get('Nats-Edge-Request-Id') ?? this.headers.get('X-Request-Id')
+    return this.headers.get('X-Request-Id')
   }
 
   parameter(): undefined {
