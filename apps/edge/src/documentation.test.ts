@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFile } from 'node:child_process'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { NatsServer } from '@nats-edge/embedded-nats'
@@ -32,6 +32,18 @@ function rowOf(path: readonly string[]): string {
   return `| \`${path.join('.')}\` | ${plain === undefined ? '' : `\`${plain}\``} | ${description} |`
 }
 
+/** The rows of a route's keys, in the order of the schema. */
+function* routeRows(schema: JsonSchema, prefix = ''): IterableIterator<string> {
+  for (const [key, child] of Object.entries(schema.properties ?? {})) {
+    const name = prefix + key
+    yield `| \`${name}\` | ${child.description} |`
+    // Entries of a free map have any name; of several forms the first is the one with keys.
+    const { additionalProperties: entry } = child
+    if (typeof entry === 'object') yield* routeRows(entry, `${name}.<name>.`)
+    else yield* routeRows(child.anyOf?.[0] ?? child, `${name}.`)
+  }
+}
+
 describe('docs/configuration.md', () => {
   it.each(settingPaths())('describes %s.%s as the schema does', (...path) => {
     const keys = path.filter((key) => key !== undefined)
@@ -39,10 +51,28 @@ describe('docs/configuration.md', () => {
     expect(schemaOf(keys)?.description).toMatch(/\.$/)
   })
 
-  it('describes every key of a route', () => {
-    const routes = schemaOf(['rest', 'routes'])?.items?.properties ?? {}
-    for (const [key, { description }] of Object.entries(routes))
-      expect(configuration).toContain(`| \`${key}\` | ${description} |`)
+  it('describes every key of a route, however deep, and no other', () => {
+    const route = schemaOf(['rest', 'routes'])?.items ?? {}
+    const described = configuration.slice(configuration.indexOf('## Routes')).match(/^\| `.*/gm) ?? []
+    const prefix = schemaOf(['rest', 'defaultRoute'])?.anyOf?.map((each) => each.properties?.['prefix']?.description)
+    expect(described).toEqual([...routeRows(route), `| \`prefix\` | ${prefix?.at(-1)} |`])
+  })
+
+  it('lists every code of an error in a configuration, and no other', () => {
+    const listed = Array.from(configuration.matchAll(/^\| (`config\/.*?) \|/gm), ([, codes = '']) =>
+      Array.from(codes.matchAll(/`(config\/[a-z-]+)`/g), ([, code]) => code),
+    ).flat()
+    const folder = new URL('.', import.meta.url)
+    const sources = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+      (name) => name.endsWith('.ts') && !name.includes('.test'),
+    )
+    const used = sources.flatMap((name) => Array.from(text(name).matchAll(/'(config\/[a-z-]+)'/g), ([, code]) => code))
+    expect(new Set(used)).toEqual(new Set(listed))
+  })
+
+  it('says of every option of rest what happens without it', () => {
+    for (const path of settingPaths().filter(([section, key]) => section === 'rest' && key !== 'routes'))
+      expect(rowOf(path)).toMatch(/`|\bDefault\b/)
   })
 
   it('has an example that is a valid configuration', () => {
@@ -97,9 +127,30 @@ describe('docs/operations.md', () => {
     }
   })
 
+  it('is right that the label values it names are there from the start, at zero', async () => {
+    const fresh = await startEdge(broker.url)
+    const served = await (await fetch(`${fresh.adminUrl}/metrics`)).text()
+    await fresh.close({ graceMs: 0 })
+    const rows = operations.matchAll(/^\| `(nats_edge_\w+)` \| counter \| [^|]*?(\w+): ([\w, ]+) \|/gm)
+    const named = Array.from(rows, ([, name = '', label = '', values = '']) =>
+      values.split(', ').map((value) => ({ name, label, value })),
+    ).flat()
+    expect(named.length).toBeGreaterThan(12)
+    const missing = named.filter(
+      ({ name, label, value }) => !new RegExp(`^${name}\\{[^}]*${label}="${value}"[^}]*\\} \\d+$`, 'm').test(served),
+    )
+    expect(missing).toEqual([])
+  })
+
   it('lists every exit code', () => {
     const listed = Array.from(operations.matchAll(/^\| (\d+) \|/gm), ([, code]) => Number(code))
     expect(listed).toEqual(Object.values(exitCode))
+  })
+})
+
+describe('schema.json', () => {
+  it('is what `nats-edge config schema` prints', () => {
+    expect(JSON.parse(text('../schema.json'))).toEqual(configJsonSchema())
   })
 })
 

@@ -13,7 +13,6 @@ export type DiagnosticCode =
   | 'config/missing-key'
   | 'config/unreadable-secret'
   | 'config/public-without-auth'
-  | 'config/overlapping-paths'
 
 /** One thing wrong with the configuration, and where. */
 export interface Diagnostic {

@@ -39,13 +39,16 @@ const param = z.strictObject({
 })
 
 const publish = z.strictObject({
-  confirm: z.enum(['none', 'flush', 'jetstream']).exactOptional().describe('When a message counts as accepted.'),
+  confirm: z
+    .enum(['none', 'flush', 'jetstream'])
+    .exactOptional()
+    .describe('When a message counts as accepted. Default none.'),
   expect: z
     .strictObject({
-      stream: z.string().exactOptional(),
-      lastSequence: count.exactOptional(),
-      lastSubjectSequence: count.exactOptional(),
-      lastMessageId: z.string().exactOptional(),
+      stream: z.string().exactOptional().describe('Its name.'),
+      lastSequence: count.exactOptional().describe('Sequence of its last message.'),
+      lastSubjectSequence: count.exactOptional().describe('Sequence of the last message of this subject.'),
+      lastMessageId: z.string().exactOptional().describe('Nats-Msg-Id of its last message.'),
     })
     .exactOptional()
     .describe('What the stream must look like; for confirm: jetstream.'),
@@ -54,8 +57,10 @@ const publish = z.strictObject({
 const retry = z
   .strictObject({
     attempts: count.describe('Further attempts after the first.'),
-    backoff: duration.exactOptional().describe('Pause before the second attempt, doubled with each.'),
-    onTimeout: z.boolean().exactOptional().describe('A missing reply is tried again too.'),
+    backoff: duration
+      .exactOptional()
+      .describe('Pause before the second attempt, doubled with each up to a second. Default 50ms.'),
+    onTimeout: z.boolean().exactOptional().describe('A missing reply is tried again too. Default false.'),
   })
   .transform((value) => renameKeys(value, { backoff: 'backoffMs' }))
 
@@ -64,12 +69,15 @@ const rateLimit = z.strictObject({
     .union([z.enum(['ip', 'principal']), z.strictObject({ header: z.string().min(1) })])
     .describe('What is counted: ip, principal or { header: name }.'),
   ratePerSecond: z.number().positive().describe('Requests a second.'),
-  burst: positive.exactOptional().describe('Requests that may come at once.'),
-  maxKeys: positive.exactOptional().describe('Keys remembered; the least recently used starts afresh.'),
+  burst: positive.exactOptional().describe('Requests that may come at once. Default those of a second.'),
+  maxKeys: positive.exactOptional().describe('Keys remembered; the least recently used starts afresh. Default 10000.'),
 })
 
 const behaviour = {
-  envelope: z.enum(['nats-proxy', 'headers', 'publish']).exactOptional().describe('How request and reply travel.'),
+  envelope: z
+    .enum(['nats-proxy', 'headers', 'publish'])
+    .exactOptional()
+    .describe('How request and reply travel. Default nats-proxy.'),
   timeout: duration.exactOptional().describe('Until when a reply must have come.'),
   maxBody: size.exactOptional().describe('Largest request body.'),
   auth: z.boolean().exactOptional().describe('An authenticated caller is required.'),
@@ -123,22 +131,27 @@ export const restSchema: z.ZodType<RestConfig> = z
     defaultRoute: z
       .union([z.literal(false), defaultRoute])
       .exactOptional()
-      .describe('Takes every path that no route takes; false answers 404.'),
+      .describe('Takes every path that no route takes; false answers 404. Default { envelope: nats-proxy }.'),
     timeout: duration
       .exactOptional()
       .describe(
         'Until when a reply must have come. Default nats.requestTimeout, else 10s for nats-proxy and 5s for the others.',
       ),
     maxBody: size.exactOptional().describe('Largest request body. Default limits.body.max.'),
-    trailingSlash: z.enum(['reject', 'strip']).exactOptional().describe('strip serves /a/ as /a.'),
-    dangerouslyAllowReserved: z.boolean().exactOptional().describe('Subjects of routes may begin with $ or _.'),
+    trailingSlash: z.enum(['reject', 'strip']).exactOptional().describe('strip serves /a/ as /a. Default reject: 404.'),
+    dangerouslyAllowReserved: z
+      .boolean()
+      .exactOptional()
+      .describe('Subjects of routes may begin with $ or _. Default false.'),
     maxUrl: size.exactOptional().describe('Longest request target. Default limits.url.max.'),
     maxHeader: size.exactOptional().describe('Largest header block. Default limits.headers.max.'),
     maxHeaders: positive.exactOptional().describe('Most header lines. Default limits.headers.count.'),
-    maxSubject: size.exactOptional().describe('Longest subject.'),
-    maxSubjectTokens: positive.exactOptional().describe('Most tokens of a subject.'),
-    maxInFlight: positive.exactOptional().describe('Requests under way at once.'),
-    maxUnconfirmed: size.exactOptional().describe('Bytes published without confirmation on their way.'),
+    maxSubject: size.exactOptional().describe('Longest subject; above: 414. Default 1KiB.'),
+    maxSubjectTokens: positive.exactOptional().describe('Most tokens of a subject; above: 414. Default 32.'),
+    maxInFlight: positive.exactOptional().describe('Requests under way at once; above: 503. Default 10000.'),
+    maxUnconfirmed: size
+      .exactOptional()
+      .describe('Bytes published without confirmation on their way; above: 503. Default 1MiB.'),
   })
   .transform((value) => renameKeys(value, restNames))
 
