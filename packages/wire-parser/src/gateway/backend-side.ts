@@ -65,7 +65,10 @@ export class BackendSide implements FlowOwner {
       return
     }
     const subscription = session.subscriptions.find(view)
-    if (!session.judgesDeliveries && subscription?.isPartial !== true) {
+    if (
+      !session.judgesDeliveries &&
+      (subscription === undefined ? !session.knowsDeliveries : !subscription.isPartial)
+    ) {
       flow.pass(view, start, end, subscription)
       return
     }

@@ -25,8 +25,9 @@ export class DeliveryJudge {
 
   judge(view: OperationView, subscription: Subscription | undefined): Outcome {
     const session = this.#session
-    // On its way while the client unsubscribed: there is nothing left to say whether it may be delivered.
-    if (subscription === undefined) return session.judgesDeliveries ? nothing : undefined
+    // There is nothing left to say whether it may be delivered.
+    if (subscription === undefined) return session.knowsDeliveries ? nothing : undefined
+    if (subscription.isEnded) return nothing
     if (subscription.isPartial && !session.policy.delivers(view)) {
       return session.answers.loss('permission', 'deliver', view)
     }

@@ -68,6 +68,8 @@ export class Session implements WireConnection {
   judgesPublish = false
   judgesSubscriptions = false
   judgesDeliveries = false
+  /** Whether a message of an unknown subscription could be one that may not be delivered. */
+  knowsDeliveries = false
   messagesIn = 0
   messagesOut = 0
   denied = 0
@@ -138,6 +140,11 @@ export class Session implements WireConnection {
     return (this.clientFlow?.pendingOperations ?? 0) + (this.backendFlow?.pendingOperations ?? 0)
   }
 
+  /** PINGs that reach the server before what is sent now: at most so many. */
+  get pingsAhead(): number {
+    return this.pings + (this.clientFlow?.pendingOperations ?? 0)
+  }
+
   get traffic(): { readonly bytesIn: number; readonly bytesOut: number } {
     return { bytesIn: this.client?.bytesRead ?? 0, bytesOut: this.client?.bytesWritten ?? 0 }
   }
@@ -180,6 +187,7 @@ export class Session implements WireConnection {
       hooks.onUnsubscribe !== undefined ||
       authorize !== undefined
     this.gateway.tracing.update(this)
+    this.knowsDeliveries = policy.permissions.length > 0 || hooks.onMessage !== undefined
     this.judgesDeliveries = hooks.onMessage !== undefined || policy.notesReplies || this.stripsDeliveries
   }
 
@@ -274,6 +282,7 @@ export class Session implements WireConnection {
   /** Notes a PONG of the server; whether the client is to see it. */
   ponged(): boolean {
     this.pongs++
+    this.subscriptions.ponged(this.pongs)
     if (this.isVerbose) this.acks.ponged()
     return !this.closing.ponged()
   }

@@ -163,14 +163,14 @@ export class SubscribeJudge {
   #end(view: OperationView): Outcome {
     const session = this.#session
     const subscription = session.subscriptions.find(view)
-    if (subscription === undefined) return undefined
+    if (subscription === undefined || subscription.isLeaving) return undefined
     if (view.max > subscription.delivered) {
       subscription.max = view.max
       // The server would count what is dropped here.
       subscription.isOwned = session.mayDrop(subscription)
       return subscription.isOwned ? () => session.answers.ok() : undefined
     }
-    session.subscriptions.delete(subscription)
+    session.subscriptions.leave(subscription, session.pingsAhead)
     session.audit.subscription('subscription.removed', subscription)
     return undefined
   }

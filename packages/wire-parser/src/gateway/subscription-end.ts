@@ -25,6 +25,7 @@ export function recheckSubscriptions(session: Session): void {
 
 /** Ends a subscription that has had all the deliveries it asked for. */
 export function endDelivered(session: Session, subscription: Subscription): void {
+  subscription.isEnded = true
   if (subscription.isOwned) removeSubscription(session, subscription)
   else session.subscriptions.delete(subscription)
 }
@@ -53,12 +54,13 @@ function askAgain(session: Session, subscription: Subscription): void {
 
 function revoke(session: Session, subscription: Subscription): void {
   session.insertToClient(errorLine(subscribeText(subscription.subject, subscription.queue)))
+  subscription.isEnded = true
   removeSubscription(session, subscription)
 }
 
 /** Ends a subscription at the server without the client's doing. */
 function removeSubscription(session: Session, subscription: Subscription): void {
-  session.subscriptions.delete(subscription)
+  session.subscriptions.leave(subscription, session.pingsAhead)
   session.audit.subscription('subscription.removed', subscription)
   if (session.isVerbose) {
     // The server answers what the client has not asked.

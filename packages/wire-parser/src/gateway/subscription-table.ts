@@ -14,24 +14,42 @@ export interface Subscription {
   max: number
   /** Whether the gateway counts and ends it, because it may drop deliveries the server has counted. */
   isOwned: boolean
+  /** The client has unsubscribed, but messages may still be on their way. */
+  isLeaving: boolean
   /** Nothing more is delivered for it. */
   isEnded: boolean
 }
 
+interface Leaving {
+  readonly subscription: Subscription
+  /** The PONG that proves the server has read the UNSUB. */
+  readonly pong: number
+}
+
+// For clients that never send PING; what leaves is long forgotten by then.
+const maxLeaving = 1024
+
 /** The subscriptions of one connection, found by the bytes of their sid. */
 export class SubscriptionTable {
   readonly #byKey = new Map<number | string, Subscription>()
+  #leaving: Leaving[] = []
   #lastKey: number | string = -1
   #last: Subscription | undefined
+  #size = 0
 
+  /** Subscriptions that are not leaving. */
   get size(): number {
-    return this.#byKey.size
+    return this.#size
   }
 
-  values(): IterableIterator<Subscription> {
-    return this.#byKey.values()
+  /** Those that are not leaving. */
+  *values(): IterableIterator<Subscription> {
+    for (const subscription of this.#byKey.values()) {
+      if (!subscription.isLeaving) yield subscription
+    }
   }
 
+  /** The subscription of a sid, also one whose messages may still come. */
   find(view: OperationView): Subscription | undefined {
     const key = keyOf(view.bytes, view.sidStart, view.sidEnd)
     if (key !== this.#lastKey) {
@@ -43,30 +61,54 @@ export class SubscriptionTable {
 
   /** Adds the subscription of a SUB; as in the server the first one with a sid stays. */
   add(view: OperationView, isPartial: boolean): Subscription | undefined {
+    const known = this.find(view)
+    if (known?.isLeaving === false) return undefined
     const key = keyOf(view.bytes, view.sidStart, view.sidEnd)
-    if (this.#byKey.has(key)) return undefined
-    const sid = view.bytes.slice(view.sidStart, view.sidEnd)
-    const { subject, queue } = view
-    const subscription = { key, sid, subject, queue, isPartial, delivered: 0, max: 0, isOwned: false, isEnded: false }
+    const subscription: Subscription = {
+      key,
+      sid: view.bytes.slice(view.sidStart, view.sidEnd),
+      subject: view.subject,
+      queue: view.queue,
+      isPartial,
+      delivered: 0,
+      max: 0,
+      isOwned: false,
+      isLeaving: false,
+      isEnded: false,
+    }
     this.#byKey.set(key, subscription)
-    this.#forget(key)
+    this.#lastKey = -1
+    this.#size++
     return subscription
   }
 
+  /** The client has unsubscribed; what the server sent before is delivered still, until it has answered a PING. */
+  leave(subscription: Subscription, pings: number): void {
+    if (subscription.isLeaving) return
+    subscription.isLeaving = true
+    this.#size--
+    this.#leaving.push({ subscription, pong: pings + 1 })
+    if (this.#leaving.length > maxLeaving) this.#forget(this.#leaving.shift())
+  }
+
+  /** The server has stopped sending for it. */
   delete(subscription: Subscription): void {
-    subscription.isEnded = true
-    this.#byKey.delete(subscription.key)
-    this.#forget(subscription.key)
+    if (subscription.isLeaving) return
+    this.#size--
+    subscription.isLeaving = true
+    this.#forget({ subscription, pong: 0 })
   }
 
-  clear(): void {
-    this.#byKey.clear()
+  /** Forgets those that left before the PING of this PONG. */
+  ponged(pongs: number): void {
+    while ((this.#leaving[0]?.pong ?? Infinity) <= pongs) this.#forget(this.#leaving.shift())
+  }
+
+  #forget(leaving: Leaving | undefined): void {
+    if (leaving === undefined) return
+    const { subscription } = leaving
     this.#lastKey = -1
-    this.#last = undefined
-  }
-
-  #forget(key: number | string): void {
-    if (key === this.#lastKey) this.#lastKey = -1
+    if (this.#byKey.get(subscription.key) === subscription) this.#byKey.delete(subscription.key)
   }
 }
 
