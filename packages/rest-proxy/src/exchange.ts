@@ -209,11 +209,32 @@ export class Exchange {
       throw this.#principal === undefined ? unauthorized('unauthorized') : new ProxyError('forbidden')
     }
     const bus = this.state.source.busFor(this.#principal)
-    // Known now, so said now: nothing is read from a client whose request cannot go anywhere.
-    if (bus.state !== 'connected' && this.route.retry.attempts === 0) {
-      this.state.counters.natsFailed('disconnected')
-      throw new ProxyError('disconnected')
+    if (bus instanceof Promise) this.#await(bus, subject)
+    else this.#read(bus, subject)
+  }
+
+  /** Waits for a connection that is still being made, no longer than for a reply. */
+  #await(promised: Promise<Bus>, subject: Subject): void {
+    const { wheel } = this.state
+    const timer = wheel.schedule(this.route.timeoutMs, () => this.attempt(() => this.#unreachable()))
+    const settled = (step: () => void): void => {
+      wheel.cancel(timer)
+      this.attempt(step)
     }
+    promised.then(
+      (bus) => settled(() => this.#read(bus, subject)),
+      (cause: unknown) => settled(() => this.#unreachable(cause)),
+    )
+  }
+
+  #unreachable(cause?: unknown): never {
+    this.state.counters.natsFailed('disconnected')
+    throw new ProxyError('disconnected', { cause })
+  }
+
+  #read(bus: Bus, subject: Subject): void {
+    // Known now, so said now: nothing is read from a client whose request cannot go anywhere.
+    if (bus.state !== 'connected' && this.route.retry.attempts === 0) this.#unreachable()
     const traceparent = this.request.header('traceparent')
     if (traceparent !== undefined) this.#trace = continueTrace(traceparent)
     const maxBytes = Math.min(this.route.maxBodyBytes, bus.info?.maxPayloadBytes ?? Infinity)

@@ -18,7 +18,7 @@ import { RouteTable } from './route-table.ts'
 
 /** How a proxy is set up; everything but `nats` has a default. */
 export interface RestProxyOptions {
-  /** A connection, a promise of one, a Bus, or a function that gives each caller one. Never closed here. */
+  /** A connection, a promise of one, a Bus, or a function, which may be async, that gives each caller one. Never closed here. */
   readonly nats: RestProxySource
   /** Default: none. */
   readonly routes?: readonly RouteOptions[]

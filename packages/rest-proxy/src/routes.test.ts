@@ -371,8 +371,44 @@ describe('who is asking', () => {
     expect((await ask(proxy, '/orders/7')).status).toBe(200)
     expect(other.take()).toEqual([])
     expect(only().subject).toBe('orders.7')
+    expect((await ask(proxy, '/orders/8', { principal: ada })).status).toBe(200)
+    expect(broker.take()).toEqual([])
+    expect(other.take().map(({ subject }) => subject)).toEqual(['orders.8'])
     await second.close()
     await other.stop()
+  })
+
+  it('waits for a connection of its own as long as for a reply, then says so', async () => {
+    const failures: unknown[] = []
+    const connections = [
+      () => new Promise<never>(() => {}),
+      () => Promise.reject(new Error('no such account')),
+      () => Promise.reject(new Error('secret words')),
+      async () => {
+        await nats.flush()
+        return nats
+      },
+    ]
+    const proxy = restProxy({
+      nats: () => connections.shift()?.() ?? nats,
+      routes: [{ ...orders, timeoutMs: 60 }],
+      observe: (event) => event.type === 'request.failed' && failures.push(event.cause),
+    })
+    const answers = [await ask(proxy, '/orders/1'), await ask(proxy, '/orders/2'), await ask(proxy, '/orders/3')]
+    for (const answer of answers) {
+      expect([answer.status, await problem(answer)]).toEqual([
+        503,
+        expect.objectContaining({ code: 'disconnected', detail: 'The message broker cannot be reached.' }),
+      ])
+    }
+    expect(failures).toEqual([
+      undefined,
+      expect.objectContaining({ message: 'no such account' }),
+      expect.objectContaining({ message: 'secret words' }),
+    ])
+    expect((await ask(proxy, '/orders/4')).status).toBe(200)
+    expect((await ask(proxy, '/orders/5')).status).toBe(200)
+    expect(broker.take().map(({ subject }) => subject)).toEqual(['orders.4', 'orders.5'])
   })
 })
 
