@@ -123,10 +123,10 @@ export class Parser {
   /** Reads the next bytes of the connection, calling the sink for all that became complete. */
   push(chunk: Uint8Array): void {
     if (this.#state === State.dead) return
+    if (this.#state === State.stopped) this.#state = State.start
     this.#good = 0
     try {
       this.#read(chunk, chunk.length)
-      if (this.#state === State.stopped) this.#state = State.start
     } catch (error) {
       this.close()
       throw error
