@@ -75,19 +75,29 @@ describe.each(inject('natsServers'))('losing nats-server $version', (binary) => 
     return Math.max(...answered.map(({ ms }) => ms))
   }
 
+  /** How long the slowest takes of as many answers that need no broker. */
+  async function unaskedMs(clients: readonly RawClient[]): Promise<number> {
+    const startedMs = performance.now()
+    const answers = await Promise.all(clients.map((client) => client.send(rawRequestText('GET /'))))
+    expect(answers.filter(({ status }) => status !== 404)).toEqual([])
+    return performance.now() - startedMs
+  }
+
   it.each(hostKinds)('reliability F1: answers everything in flight with 503 at once, on a %s host', async (kind) => {
     const rig = await rigOf(kind)
     const service = await silentService()
     const clients = await Promise.all(Array.from({ length: inFlight }, () => rig.client()))
-    // Proxy, clients and service share one process here: a round in which the machine stalled proves nothing.
-    let slowestMs = Infinity
-    for (let round = 0; round < maxRounds && slowestMs >= 100; round++) {
+    // Proxy, clients and service share one process here, so what as many answers cost it at this moment is no delay of the
+    // proxy's, and a round in which the machine stalled proves nothing.
+    let delayMs = Infinity
+    for (let round = 0; round < maxRounds && delayMs >= 100; round++) {
       if (round > 0) await restart()
       await backAgain(clients[0])
-      slowestMs = await kill(clients, service.count)
+      const slowestMs = await kill(clients, service.count)
       expect(gauge(rig, 'nats_requests_inflight')).toBe(0)
+      delayMs = slowestMs - (await unaskedMs(clients))
     }
-    expect(slowestMs).toBeLessThan(100)
+    expect(delayMs).toBeLessThan(100)
 
     // While the broker is away, a new request is told so at once, with a body or without.
     for (const text of [rawRequestText('GET /fast'), rawRequestText('POST /fast', [], 'x'.repeat(100_000))]) {
