@@ -5,9 +5,8 @@ import { join } from 'node:path'
 import { Agent, request } from 'node:http'
 import { startNatsServer, type NatsServer } from '@nats-edge/embedded-nats'
 import { connect } from '@nats-io/transport-node'
-import { describe, expect, inject, it } from 'vitest'
-import { edgeProgram, isRunning, residentBytes, type Program } from './support/program.ts'
-import { until } from './support/until.ts'
+import { describe, expect, inject, it, vi } from 'vitest'
+import { edgeProgram, isRunning, patience, residentBytes, type Program } from './support/program.ts'
 
 interface Answer {
   readonly status: number
@@ -70,10 +69,10 @@ describe.each(servers)('reliability F1 and F2: the edge loses nats-server $versi
     nats.subscribe('GET:.silent.*', { callback: (_, message) => void seen.add(message.subject) })
     nats.subscribe('GET:.up', { callback: (_, message) => void message.respond(new Uint8Array([8, 0xc8, 1])) })
     await nats.flush()
-    await until('a request gets through', async () => (await get(`${url}/up`, agent)).status === 200)
+    await vi.waitUntil(async () => (await get(`${url}/up`, agent)).status === 200, patience)
 
     const inFlight = Array.from({ length: 200 }, (_, i) => get(`${url}/silent/${i}`, agent))
-    await until('all 200 requests wait at the service', () => seen.size === 200)
+    await vi.waitUntil(() => seen.size === 200, patience)
     broker.kill()
     await broker.exited
     const lostAt = performance.now()
@@ -86,7 +85,7 @@ describe.each(servers)('reliability F1 and F2: the edge loses nats-server $versi
     expect([away.status, away.code]).toEqual([503, 'disconnected'])
     expect(Number(away.retryAfter)).toBeGreaterThan(0)
     expect((await get(`${admin}/livez`, agent)).status).toBe(200)
-    await until('readiness is gone', async () => (await get(`${admin}/readyz`, agent)).status === 503)
+    await vi.waitUntil(async () => (await get(`${admin}/readyz`, agent)).status === 503, patience)
 
     const before = residentBytes(program.pid)
     for (let round = 0; round < 100; round++) {
@@ -100,7 +99,7 @@ describe.each(servers)('reliability F1 and F2: the edge loses nats-server $versi
     nats = await connect({ servers: broker.url })
     nats.subscribe('GET:.up', { callback: (_, message) => void message.respond(new Uint8Array([8, 0xc8, 1])) })
     await nats.flush()
-    await until('the edge is ready again', async () => (await get(`${admin}/readyz`, agent)).status === 200)
+    await vi.waitUntil(async () => (await get(`${admin}/readyz`, agent)).status === 200, patience)
     expect((await get(`${url}/up`, agent)).status).toBe(200)
 
     expect(isRunning(program.pid)).toBe(true)
@@ -126,7 +125,7 @@ describe.each(servers)('reliability F1 and F2: the edge loses nats-server $versi
     const nats = await connect({ servers: broker.url })
     nats.subscribe('GET:.up', { callback: (_, message) => void message.respond(new Uint8Array([8, 0xc8, 1])) })
     await nats.flush()
-    await until('the edge answers', async () => (await get(`${url}/up`, agent)).status === 200)
+    await vi.waitUntil(async () => (await get(`${url}/up`, agent)).status === 200, patience)
     expect((await get(`${admin}/startupz`, agent)).status).toBe(200)
 
     program.process.kill('SIGTERM')

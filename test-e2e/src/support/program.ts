@@ -2,7 +2,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { until } from './until.ts'
+import { vi } from 'vitest'
+
+/** How long a test waits for what must come, and how often it looks. */
+export const patience = { timeout: 10_000, interval: 10 } as const
 
 export const repositoryFolder: string = fileURLToPath(new URL('../../../', import.meta.url))
 
@@ -37,15 +40,10 @@ export class Program {
   }
 
   /** The first group of `pattern`, once the program has printed it. */
-  printed(pattern: RegExp, timeoutMs?: number): Promise<string> {
-    return until(
-      `the program prints ${pattern}; so far:\n${this.output}`,
-      () => {
-        if (this.exitCode !== undefined) throw new Error(`exited ${this.exitCode}:\n${this.output}`)
-        return pattern.exec(this.output)?.[1]
-      },
-      timeoutMs,
-    )
+  async printed(pattern: RegExp): Promise<string> {
+    const found = (): string | undefined => pattern.exec(this.output)?.[1]
+    await vi.waitUntil(() => found() !== undefined || this.exitCode !== undefined, patience).catch(() => {})
+    return found() ?? fail(`the program did not print ${pattern} (exit code ${this.exitCode}):\n${this.output}`)
   }
 
   /** Ends the program if a test left it running. */
@@ -72,4 +70,8 @@ export function isRunning(pid: number): boolean {
   } catch {
     return false
   }
+}
+
+function fail(message: string): never {
+  throw new Error(message)
 }
