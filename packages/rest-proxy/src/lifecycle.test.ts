@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import { getEventListeners } from 'node:events'
 import type { Msg } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
-import { hostKinds } from './http-host.test-support.ts'
+import { type HostKind, hostKinds } from './http-host.test-support.ts'
 import { rawRequestText } from './raw-client.test-support.ts'
-import type { RestProxyOptions } from './index.ts'
+import type { CloseOptions, RestProxyOptions } from './index.ts'
 import { type Broker, newestServer, type Rig, startBroker, startRig, until } from './rig.test-support.ts'
 
 let broker: Broker
@@ -26,13 +27,15 @@ afterEach(async () => {
   for (const rig of rigs.splice(0)) await rig.stop()
 })
 
+async function rigOn(kind: HostKind, options: Partial<RestProxyOptions> = {}): Promise<Rig> {
+  const rig = await startRig({ nats: broker.nats, ...options }, kind)
+  rigs.push(rig)
+  await rig.proxy.ready()
+  return rig
+}
+
 describe.each(hostKinds)('closing a proxy on a %s host', (kind) => {
-  async function rigOf(options: Partial<RestProxyOptions> = {}): Promise<Rig> {
-    const rig = await startRig({ nats: broker.nats, ...options }, kind)
-    rigs.push(rig)
-    await rig.proxy.ready()
-    return rig
-  }
+  const rigOf = (options: Partial<RestProxyOptions> = {}): Promise<Rig> => rigOn(kind, options)
 
   it('refuses new requests, lets those under way finish and keeps the connection', async () => {
     const rig = await rigOf()
@@ -94,6 +97,36 @@ describe.each(hostKinds)('closing a proxy on a %s host', (kind) => {
     const aborted = await rigOf({ signal: AbortSignal.abort() })
     expect((await (await aborted.client()).send(rawRequestText('GET /ok'))).status).toBe(503)
     await aborted.proxy.close()
+  })
+})
+
+describe('the options of close()', () => {
+  it.each<[CloseOptions, string]>([
+    [{ drainMs: -1 }, 'drainMs must be a number of at least 0, not -1'],
+    [{ drainMs: NaN }, 'drainMs'],
+    [{ retryAfterMs: [NaN, 1] }, 'retryAfterMs'],
+    [{ retryAfterMs: [1, Infinity] }, 'retryAfterMs'],
+    [{ retryAfterMs: [-1, 1] }, 'retryAfterMs'],
+  ])('are checked before anything ends: %j', async (options, named) => {
+    const { proxy } = await rigOn('response')
+    await expect(proxy.close(options)).rejects.toThrow(new RegExp(`^${named}`))
+    expect((await proxy.routes.request('/ok')).status).toBe(200)
+  })
+
+  it('may name a time beyond what a timer can hold', async () => {
+    const { proxy } = await rigOn('response')
+    const answer = proxy.routes.request('/ok')
+    const closed = proxy.close({ drainMs: 2 ** 31 })
+    expect((await answer).status).toBe(200)
+    await closed
+  })
+
+  it('leaves nothing on the signal', async () => {
+    const { signal } = new AbortController()
+    const { proxy } = await rigOn('response', { signal })
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    await proxy.close()
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0)
   })
 })
 

@@ -15,6 +15,9 @@ export interface CloseOptions {
   readonly serveRequests?: boolean
 }
 
+// Node runs a timer beyond this at once; every request has ended by its own deadline long before.
+const maxTimerMs = 0x7fffffff
+
 /** Something under way that can be ended with an error. */
 export interface Ending {
   end(error: ProxyError): void
@@ -53,8 +56,9 @@ export class Lifecycle {
     if (this.#closed !== undefined && this.#active.size === 0) this.#idle()
   }
 
-  /** Resolves when nothing is under way any more. A second call may only shorten. */
+  /** Resolves when nothing is under way any more. A second call may only shorten. Throws RangeError for a time that is none. */
   close(options: CloseOptions = {}): Promise<void> {
+    checkCloseOptions(options)
     const deadlineMs = performance.now() + (options.drainMs ?? 10_000)
     if (options.retryAfterMs !== undefined) this.#retryAfterMs = options.retryAfterMs
     if (options.serveRequests !== true) this.#mode = 'refusing'
@@ -72,7 +76,7 @@ export class Lifecycle {
     clearTimeout(this.#timer)
     const restMs = deadlineMs - performance.now()
     if (restMs <= 0) this.#end()
-    else this.#timer = setTimeout(() => this.#end(), restMs)
+    else if (restMs <= maxTimerMs) this.#timer = setTimeout(() => this.#end(), restMs)
   }
 
   #end(): void {
@@ -92,5 +96,12 @@ export class Lifecycle {
     const [least, most] = this.#retryAfterMs
     const seconds = Math.ceil((least + Math.random() * Math.max(0, most - least)) / 1000)
     return new ProxyError('draining', { headers: ['Retry-After', String(seconds)], closes: true })
+  }
+}
+
+function checkCloseOptions({ drainMs = 0, retryAfterMs = [0, 0] }: CloseOptions): void {
+  if (!(drainMs >= 0)) throw new RangeError(`drainMs must be a number of at least 0, not ${drainMs}`)
+  if (retryAfterMs.length !== 2 || !retryAfterMs.every((ms) => ms >= 0 && ms < Infinity)) {
+    throw new RangeError(`retryAfterMs must be two numbers of at least 0, not ${retryAfterMs.join(', ')}`)
   }
 }

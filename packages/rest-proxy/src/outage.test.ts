@@ -75,14 +75,6 @@ describe.each(inject('natsServers'))('losing nats-server $version', (binary) => 
     return Math.max(...answered.map(({ ms }) => ms))
   }
 
-  /** How long the slowest takes of as many answers that need no broker. */
-  async function unaskedMs(clients: readonly RawClient[]): Promise<number> {
-    const startedMs = performance.now()
-    const answers = await Promise.all(clients.map((client) => client.send(rawRequestText('GET /'))))
-    expect(answers.filter(({ status }) => status !== 404)).toEqual([])
-    return performance.now() - startedMs
-  }
-
   it.each(hostKinds)('reliability F1: answers everything in flight with 503 at once, on a %s host', async (kind) => {
     const rig = await rigOf(kind)
     const service = await silentService()
@@ -199,4 +191,12 @@ async function backAgain(client: RawClient | undefined): Promise<void> {
     if (status === 200) return
     if (performance.now() > deadline) throw new Error(`still answers ${status}`)
   }
+}
+
+/** How long the slowest takes of as many answers that need no broker. */
+async function unaskedMs(clients: readonly RawClient[]): Promise<number> {
+  const startedMs = performance.now()
+  const answers = await Promise.all(clients.map((client) => client.send(rawRequestText('GET /'))))
+  expect(answers.filter(({ status }) => status !== 404)).toEqual([])
+  return performance.now() - startedMs
 }

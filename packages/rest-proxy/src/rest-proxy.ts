@@ -23,7 +23,10 @@ export interface RestProxy {
   ready(): Promise<void>
   /** Checks new options and throws what is wrong with them; the returned function puts them into effect. */
   reload(options: unknown): () => ReloadReport
-  /** Refuses new requests, lets those under way finish and never closes `nats`. A second call may only shorten. */
+  /**
+   * Refuses new requests, lets those under way finish and never closes `nats`. A second call may only shorten.
+   * Rejects with RangeError for a time that is none.
+   */
   close(options?: CloseOptions): Promise<void>
 }
 
@@ -33,9 +36,9 @@ export function restProxy(options: RestProxyOptions): RestProxy {
   const { signal } = options
   const routes = new Hono()
   routes.all('*', (c: Context, next: Next) => handle(state, c, next))
-  const close = (closeOptions?: CloseOptions): Promise<void> => state.lifecycle.close(closeOptions)
-  if (signal?.aborted === true) void close({ drainMs: 0 })
-  else signal?.addEventListener('abort', () => void close({ drainMs: 0 }), { once: true })
+  const abort = (): void => void state.lifecycle.close({ drainMs: 0 })
+  if (signal?.aborted === true) abort()
+  else signal?.addEventListener('abort', abort, { once: true })
   let current = options
   return {
     routes,
@@ -53,6 +56,9 @@ export function restProxy(options: RestProxyOptions): RestProxy {
         return prepared.report
       }
     },
-    close,
+    async close(closeOptions) {
+      await state.lifecycle.close(closeOptions)
+      if (state.lifecycle.refusal() !== undefined) signal?.removeEventListener('abort', abort)
+    },
   }
 }
