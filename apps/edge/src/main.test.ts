@@ -168,6 +168,36 @@ describe('serve', () => {
     expect(lines.at(-1)).toMatchObject({ level: 'info', msg: 'stopped', code: 0 })
   })
 
+  it('shows no secret in log, state, metrics, errors or command line (T22)', async () => {
+    const guarded = await startBroker(0, 'authorization { token: canary-token }')
+    const folder = scratchFolder()
+    const file = join(folder, 'nats-edge.yaml')
+    const token = join(folder, 'admin-token')
+    const lines = [
+      `nats: { servers: "${guarded.url}", credentials: { token: { env: BROKER_TOKEN } } }`,
+      `listen: { admin: { token: { file: ${token} } } }`,
+    ]
+    writeFileSync(file, lines.join('\n'))
+    writeFileSync(token, 'canary-admin\n')
+    const each = run(['serve', '-c', file, ...anyPorts, '--set', 'log.level=trace'], {
+      env: { BROKER_TOKEN: 'canary-token' },
+    })
+    const { url, adminUrl } = await listening(each)
+    const headers = { authorization: 'Bearer canary-admin', cookie: 'canary=1' }
+    const shown = [await (await fetch(`${url}/a`, { headers })).text()]
+    shown.push(await (await fetch(`${adminUrl}/metrics`, { headers })).text())
+    shown.push(await (await fetch(`${adminUrl}/metrics`, { headers: { authorization: 'Bearer canary' } })).text())
+    shown.push((await promisify(execFile)('ps', ['-ww', '-o', 'args=', '-p', String(each.child.pid)])).stdout)
+    each.kill('SIGUSR1')
+    await each.printed(/"state":/)
+    await guarded.stop()
+    await each.printed(/lost the connection to NATS/)
+    expect(shown[1]).toContain('nats_edge_nats_connected')
+    expect(shown[2]).toContain('unauthorized')
+    expect(await each.kill('SIGTERM').exited).toBe(0)
+    expect([...shown, each.out, each.err].join('\n')).not.toContain('canary')
+  })
+
   it('answers a kept-alive client during the drain', async () => {
     const each = serve()
     const { url } = await listening(each)
