@@ -95,12 +95,17 @@ function search<T>(at: Branch<T>, key: string, start: number, found: string[]): 
     if (match !== undefined) return match
     found.pop()
   }
-  if (at.rest !== undefined && token !== '') found.push(key.slice(start))
-  return token === '' ? undefined : at.rest
+  if (at.rest === undefined || hasEmptyToken(key, start)) return undefined
+  found.push(key.slice(start))
+  return at.rest
 }
 
 function descend<T>(at: Branch<T>, key: string, dot: number, found: string[]): RouteMatch<T> | undefined {
   return dot === -1 ? at.leaf : search(at, key, dot + 1, found)
+}
+
+function hasEmptyToken(key: string, start: number): boolean {
+  return start === key.length || key[start] === '.' || key.endsWith('.') || key.includes('..', start)
 }
 
 function isWildcard(pattern: string): boolean {

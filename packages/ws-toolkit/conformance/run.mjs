@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the Autobahn cases against every way into a channel: `node run.mjs [--deflate]`. Needs a build, and Python 3.11.
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const tool = 'kosoku==0.1.0'
+const server = fileURLToPath(new URL('echo-server.mjs', import.meta.url))
+const ways = ['attach', 'serve'].flatMap((binding) => ['frames', 'plain', 'upgrade'].map((way) => [binding, way]))
+const basic = { flags: [], cases: ['-x', '9.*', '-x', '12.*', '-x', '13.*'], expected: 247 }
+const large = { flags: ['large'], cases: ['-i', '9.*'], expected: 54 }
+// These end in an error inside the tool itself, whoever answers.
+const toolFaults = ['13.2', '13.5', '13.6', '13.7'].flatMap((group) => [1, 2, 3].map((n) => `${group}.${n}`))
+const deflate = {
+  flags: ['large', 'deflate'],
+  cases: ['-i', '12.*', '-i', '13.*'],
+  expected: 216,
+  tolerated: toolFaults,
+}
+// The original suite calls these, and nothing else, good enough; and 7.1.6 and 7.13 are for information.
+const passing = new Set(['OK', 'NON-STRICT', 'INFORMATIONAL'])
+
+const folder = mkdtempSync(join(tmpdir(), 'ws-conformance-'))
+try {
+  const kosoku = findTool()
+  if (kosoku === undefined) {
+    console.log(`skipped: Autobahn cases (needs python3 with venv and pip, to install ${tool} from PyPI)`)
+  } else {
+    const suites = process.argv.includes('--deflate') ? [deflate] : [basic, large]
+    for (const [binding, way] of ways) for (const suite of suites) await run(kosoku, suite, binding, way)
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+function findTool() {
+  const given = process.env.KOSOKU_BIN
+  if (given !== undefined) return given
+  try {
+    const venv = join(folder, 'venv')
+    execFileSync('python3', ['-m', 'venv', venv], { stdio: 'ignore' })
+    execFileSync(join(venv, 'bin', 'pip'), ['install', '--quiet', tool], { stdio: ['ignore', 'ignore', 'inherit'] })
+    return join(venv, 'bin', 'kosoku')
+  } catch {
+    return undefined
+  }
+}
+
+async function run(kosoku, { flags, cases, expected, tolerated = [] }, binding, way) {
+  const child = spawn(process.execPath, [server, binding, way, ...flags], { stdio: ['ignore', 'pipe', 'inherit'] })
+  try {
+    const port = await firstLine(child)
+    const report = join(folder, [binding, way, ...flags].join('-'))
+    // It ends with 1 where a case has failed: the report says which.
+    await promisify(execFile)(kosoku, [...cases, '-p', '4', '-o', report, `127.0.0.1:${port}`], {
+      maxBuffer: 2 ** 28,
+    }).catch((error) => {
+      if (error.code !== 1) throw error
+    })
+    judge(`${binding}, ${way}${flags.map((flag) => `, ${flag}`).join('')}`, readReport(report), { expected, tolerated })
+  } finally {
+    child.kill('SIGKILL')
+  }
+}
+
+function readReport(report) {
+  const [results] = Object.values(JSON.parse(readFileSync(join(report, 'index.json'), 'utf8')))
+  return Object.entries(results)
+}
+
+function judge(name, results, { expected, tolerated }) {
+  const failed = results.filter(
+    ([id, { behavior, behaviorClose }]) =>
+      !tolerated.includes(id) && !(passing.has(behavior) && passing.has(behaviorClose)),
+  )
+  for (const [id, { behavior, behaviorClose }] of failed) console.log(`  ${id}: ${behavior}, close ${behaviorClose}`)
+  console.log(`${name}: ${results.length - failed.length} of ${results.length}`)
+  if (failed.length > 0 || results.length !== expected) process.exitCode = 1
+}
+
+function firstLine(child) {
+  return new Promise((resolve, reject) => {
+    child.stdout.once('data', (line) => resolve(String(line).trim()))
+    child.once('exit', (code) => reject(new Error(`the server ended with ${code}`)))
+  })
+}
