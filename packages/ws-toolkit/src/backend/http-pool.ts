@@ -45,11 +45,33 @@ export function httpPool(options: HttpPoolOptions): HttpPool {
     port: url.port === '' ? (isTls ? 443 : 80) : Number(url.port),
   }
   const send = isTls ? httpsRequest : httpRequest
+  // Not the agent's queue, which opens a connection even for a request that has left it.
+  const waiting = new Set<NodeExchange>()
+  let active = 0
+
+  function next(): void {
+    const [first] = waiting
+    if (first === undefined || active >= connections) return
+    waiting.delete(first)
+    active += 1
+    first.send()
+  }
 
   function dispatch({ method, path, headers, body }: DispatchedRequest, handler: ResponseHandler): boolean {
-    const exchange = new NodeExchange(handler, () => send({ ...target, method, path, headers }), body)
-    exchange.send(repeatable.has(method))
-    return true
+    const exchange: NodeExchange = new NodeExchange(handler, {
+      open: () => send({ ...target, method, path, headers }),
+      body,
+      isRepeatable: repeatable.has(method),
+      leave: () => waiting.delete(exchange),
+      finished: () => {
+        active -= 1
+        next()
+      },
+    })
+    waiting.add(exchange)
+    handler.onRequestStart(exchange)
+    next()
+    return waiting.size === 0
   }
 
   return Object.freeze({ origin: url.origin, dispatch, close: () => agent.destroy() })
@@ -63,37 +85,53 @@ export function parseOrigin(option: string, origin: string): URL {
   throw new TypeError(`${option}: ${JSON.stringify(origin)} is not an origin such as http://127.0.0.1:8080`)
 }
 
+interface NodeRequest {
+  readonly body: string | Buffer | null
+  readonly isRepeatable: boolean
+  open(): ClientRequest
+  /** It does not want to be sent any more. */
+  leave(): void
+  /** It was sent, and its connection is free or gone. */
+  finished(): void
+}
+
 /** One request through node:http, told as undici tells it. */
 class NodeExchange implements ResponseController {
   readonly #handler: ResponseHandler
-  readonly #open: () => ClientRequest
-  readonly #body: string | Buffer | null
+  readonly #options: NodeRequest
   #request: ClientRequest | undefined
   #response: IncomingMessage | undefined
   #isOver = false
 
-  constructor(handler: ResponseHandler, open: () => ClientRequest, body: string | Buffer | null) {
+  constructor(handler: ResponseHandler, options: NodeRequest) {
     this.#handler = handler
-    this.#open = open
-    this.#body = body
+    this.#options = options
   }
 
-  send(isRepeatable: boolean): void {
-    const request = this.#open()
+  send(isAgain = false): void {
+    let request: ClientRequest
+    try {
+      request = this.#options.open()
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)))
+      this.#options.finished()
+      return
+    }
     this.#request = request
     request.on('response', (response) => this.#respond(response))
     request.on('error', (error) => {
-      // The service closed the idle connection just before it was used.
-      const isStale = isRepeatable && request.reusedSocket && this.#response === undefined && isReset(error)
-      if (isStale && !this.#isOver) this.send(false)
-      else this.#fail(error)
+      if (isAgain || !this.#isStale(request, error)) this.#fail(error)
     })
-    this.#handler.onRequestStart(this)
-    if (!this.#isOver) request.end(this.#body ?? undefined)
+    request.once('close', () => {
+      if (this.#isOver || isAgain) this.#options.finished()
+      else this.send(true)
+    })
+    request.end(this.#options.body ?? undefined)
   }
 
   abort(reason: Error): void {
     this.#fail(reason)
+    this.#options.leave()
     this.#request?.destroy()
   }
 
@@ -105,12 +143,13 @@ class NodeExchange implements ResponseController {
     this.#response?.resume()
   }
 
+  /** Whether the service closed an idle connection just before it was used, so that the request was not seen. */
+  #isStale(request: ClientRequest, error: Error): boolean {
+    return this.#options.isRepeatable && request.reusedSocket && this.#response === undefined && isReset(error)
+  }
+
   #respond(response: IncomingMessage): void {
     this.#response = response
-    if (this.#isOver) {
-      response.destroy()
-      return
-    }
     response.on('error', (error) => this.#fail(error))
     response.on('data', (chunk: Buffer) => {
       if (!this.#isOver) this.#handler.onResponseData(this, chunk)
