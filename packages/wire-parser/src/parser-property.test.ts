@@ -12,6 +12,8 @@ import { parseOperations } from './parse-operations.ts'
 import type { Side } from './verb-table.ts'
 
 const numRuns = inject('propertyRuns')
+// On a machine that does other things as well.
+const timeoutMs = 20_000 + numRuns * 5
 
 const token = fc
   .string({ minLength: 1, maxLength: 12, unit: 'binary' })
@@ -88,7 +90,7 @@ function plain(operation: Operation): Operation {
 describe.each(cases)('operations of a %s', (side, operation) => {
   const script = fc.array(operation, { minLength: 1, maxLength: 8 })
 
-  it('come back from their bytes as they were', () => {
+  it('come back from their bytes as they were', { timeout: timeoutMs }, () => {
     fc.assert(
       fc.property(script, (operations) => {
         const bytes = Buffer.concat(operations.map(encodeOperation))
@@ -98,7 +100,7 @@ describe.each(cases)('operations of a %s', (side, operation) => {
     )
   })
 
-  it('are what a naive parser finds', () => {
+  it('are what a naive parser finds', { timeout: timeoutMs }, () => {
     fc.assert(
       fc.property(script, (operations) => {
         const bytes = Buffer.concat(operations.map(encodeOperation))
@@ -108,7 +110,7 @@ describe.each(cases)('operations of a %s', (side, operation) => {
     )
   })
 
-  it('are the same from any chunks', () => {
+  it('are the same from any chunks', { timeout: timeoutMs }, () => {
     fc.assert(
       fc.property(
         script,
@@ -129,7 +131,7 @@ describe.each(cases)('operations of a %s', (side, operation) => {
 describe('any bytes', () => {
   const sides: Side[] = ['client', 'server']
 
-  it('never make the parser throw, or differ with the chunks', () => {
+  it('never make the parser throw, or differ with the chunks', { timeout: timeoutMs }, () => {
     const random = new Random(5)
     for (let run = 0; run < numRuns; run++) {
       const bytes = bytesOf(randomScript(random, 400))
@@ -144,7 +146,7 @@ describe('any bytes', () => {
     }
   })
 
-  it('never make it hold more than a line or an operation that it may hold', () => {
+  it('never make it hold more than a line or an operation that it may hold', { timeout: timeoutMs }, () => {
     const alphabet = bytesOf('PUBSIGNO+-ERKMCTHpub 019\r\n\t\u0000{"')
     fc.assert(
       fc.property(

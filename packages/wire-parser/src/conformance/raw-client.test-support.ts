@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { decodeInfo, type ServerInfo } from '../connect-json.ts'
 import { type OperationView, Verb } from '../operation.ts'
 import { Parser } from '../parser.ts'
 import { latin1, message } from './server-model.test-support.ts'
@@ -13,9 +14,10 @@ export class RawClient {
   readonly output: string[] = []
   pongs = 0
   closed = false
+  /** The latest. */
+  info: ServerInfo | undefined
   readonly #socket: Socket
   readonly #parser: Parser
-  #ready = false
   #changed: () => void = () => {}
 
   private constructor(port: number) {
@@ -42,7 +44,7 @@ export class RawClient {
   /** Resolves once the server has said INFO. */
   static async open(port: number): Promise<RawClient> {
     const client = new RawClient(port)
-    await client.until(() => client.#ready, 'INFO')
+    await client.until(() => client.info !== undefined, 'INFO')
     return client
   }
 
@@ -85,7 +87,7 @@ export class RawClient {
     const { bytes } = view
     switch (view.verb) {
       case Verb.INFO:
-        this.#ready = true
+        this.info = decodeInfo(view.json)
         break
       case Verb.PONG:
         this.output.push('PONG')
