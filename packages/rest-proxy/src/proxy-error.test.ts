@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { STATUS_CODES } from 'node:http'
 import { BusError, type BusErrorCode } from '@nats-edge/wire-parser'
 import { describe, expect, it } from 'vitest'
 import { ProxyError, type ProxyErrorCode } from './proxy-error.ts'
@@ -30,8 +31,10 @@ describe('ProxyError', () => {
     ['draining', 503],
     ['timeout', 504],
     ['insufficient_resources', 507],
-  ])('answers %s with %i', (code, status) => {
-    expect(new ProxyError(code).status).toBe(status)
+  ])('answers %s with %i, by its title', (code, status) => {
+    const error = new ProxyError(code)
+    expect(error.status).toBe(status)
+    expect(Buffer.from(error.toProblem('r1')).toString()).toContain(`"title":"${STATUS_CODES[status]}"`)
   })
 
   it.each<[BusErrorCode, ProxyErrorCode]>([

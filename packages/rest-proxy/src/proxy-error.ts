@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { STATUS_CODES } from 'node:http'
+import { problemJson } from './problem.ts'
 
 interface ErrorEntry {
   readonly status: number
@@ -105,8 +105,7 @@ export class ProxyError extends Error {
   /** The body of the answer, RFC 9457. */
   toProblem(requestId: string): Uint8Array {
     const { status, code, message: detail, members } = this
-    const title = STATUS_CODES[status] ?? 'Error'
-    return Buffer.from(JSON.stringify({ type: 'about:blank', title, status, code, detail, requestId, ...members }))
+    return Buffer.from(problemJson({ status, code, detail, requestId, members }))
   }
 }
 

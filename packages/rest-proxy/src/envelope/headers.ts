@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { STATUS_CODES } from 'node:http'
 import type { BusMessage, HeaderWriter, Principal } from '@nats-edge/wire-parser'
 import { hasControl, utf8AsLatin1, withoutControls } from '../header-value.ts'
+import { problemJson } from '../problem.ts'
 import { ProxyError } from '../proxy-error.ts'
 import type { ProxyRequest } from '../proxy-request.ts'
 import type { Reply } from '../reply.ts'
@@ -80,13 +80,11 @@ function errorStatus(code: string | undefined): number {
 function serviceError(reply: Reply, text: string | undefined, requestId: string): Reply {
   if (reply.body.length > 0) return reply
   const { status } = reply
-  const title = STATUS_CODES[status] ?? 'Error'
   const detail = text === undefined || text === '' ? 'The service reported an error.' : text
-  const problem = { type: 'about:blank', title, status, code: 'service_error', detail, requestId }
   const typed = reply.headers.filter((_, at) => reply.headers[at - (at % 2)]?.toLowerCase() !== 'content-type')
   return {
     ...reply,
     headers: [...typed, 'Content-Type', 'application/problem+json', 'X-Content-Type-Options', 'nosniff'],
-    body: Buffer.from(JSON.stringify(problem)),
+    body: Buffer.from(problemJson({ status, code: 'service_error', detail, requestId })),
   }
 }

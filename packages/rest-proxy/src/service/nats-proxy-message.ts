@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { BusMessage } from '@nats-edge/wire-parser'
 import { type DecodedRequest, decodeRequest, encodeResponse } from '../envelope/nats-proxy.ts'
-import { problemJson } from './problem.ts'
+import { problemJson } from '../problem.ts'
 import { ServiceHeaders } from './service-headers.ts'
 import type { EncodedReply, ServiceMessage } from './service-message.ts'
 import type { IncomingRequest } from './service-request.ts'
