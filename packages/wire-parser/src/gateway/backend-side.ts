@@ -108,7 +108,7 @@ export class BackendSide implements FlowOwner {
   #answer(flow: Flow, view: OperationView, start: number, end: number, isSeen: () => boolean): void {
     const session = this.#session
     if (flow.isPending) {
-      const bytes = operationBytes(view).slice()
+      const bytes = new Uint8Array(operationBytes(view))
       flow.settle(
         () => {
           if (isSeen()) session.sendToClient(bytes)
@@ -127,7 +127,7 @@ export class BackendSide implements FlowOwner {
 
   #info(view: OperationView): Outcome {
     const session = this.#session
-    const json = view.json.slice()
+    const json = new Uint8Array(view.json)
     const info = decodeInfo(json)
     if (info === undefined)
       return () => session.closing.backendFailed(new WireError('backend_lost', 'INFO that is none'))

@@ -19,7 +19,7 @@ export class ConnectJudge {
 
   judge(view: OperationView): Outcome {
     const session = this.#session
-    const json = view.json.slice()
+    const json = new Uint8Array(view.json)
     const connect = decodeConnect(json)
     if (connect === undefined)
       return () => session.closing.failInTurn(new WireError('bad_connect', 'the JSON of CONNECT'))

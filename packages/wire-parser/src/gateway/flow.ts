@@ -146,7 +146,7 @@ export class Flow {
       this.#outlet.addPart(bytes.subarray(start, end))
     } else {
       // The parser's own buffer, which it uses again.
-      this.#outlet.addPart(bytes.slice(start, end))
+      this.#outlet.addPart(new Uint8Array(bytes.subarray(start, end)))
     }
   }
 

@@ -30,7 +30,7 @@ export function readGreeting(
           parser.stop()
           const info = view.verb === Verb.INFO ? decodeInfo(view.json) : undefined
           if (info === undefined) reject(refusal(view))
-          else found = { json: view.json.slice(), info, end }
+          else found = { json: new Uint8Array(view.json), info, end }
         },
         error: reject,
       },
@@ -41,7 +41,7 @@ export function readGreeting(
       const { json, info, end } = found
       socket.pause()
       socket.off('data', take).off('error', reject).off('close', closed)
-      resolve({ json, info, rest: chunk.slice(end) })
+      resolve({ json, info, rest: new Uint8Array(chunk.subarray(end)) })
       return false
     }
     const closed = (): void => reject(new Error('the server closed the connection before its INFO'))

@@ -178,3 +178,10 @@ export class RawClient {
     return this.#received.split('PONG\r\n').length
   }
 }
+
+/** One server, for what does not depend on its version. */
+export function anyServer(servers: readonly Binary[]): Binary {
+  const server = servers.at(-1)
+  if (server === undefined) throw new Error('there is no nats-server to test with')
+  return server
+}

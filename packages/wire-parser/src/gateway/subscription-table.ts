@@ -66,7 +66,7 @@ export class SubscriptionTable {
     const key = keyOf(view.bytes, view.sidStart, view.sidEnd)
     const subscription: Subscription = {
       key,
-      sid: view.bytes.slice(view.sidStart, view.sidEnd),
+      sid: new Uint8Array(view.bytes.subarray(view.sidStart, view.sidEnd)),
       subject: view.subject,
       queue: view.queue,
       isPartial,
