@@ -19,7 +19,9 @@ export default async function setup(project: TestProject): Promise<void> {
   const names = servers.map((server) => `${server.version} (${server.path})`).join(', ')
   console.log(`nats-server under test: ${names}${servers.length < 2 ? ' - ONLY ONE VERSION could be had' : ''}`)
   project.provide('natsServers', servers)
-  project.provide('propertyRuns', Number(process.env['PROPERTY_RUNS'] ?? 1000))
+  const propertyRuns = Number(process.env['PROPERTY_RUNS'] ?? 1000)
+  project.provide('propertyRuns', propertyRuns)
+  project.provide('promptMs', propertyRuns >= 100_000 ? 100 : 1000)
 }
 
 function build(): void {

@@ -61,7 +61,7 @@ describe.each(hostKinds)('one request on a %s host', (kind) => {
   it('tries again on a timeout only where the route asks for it, and only what is safe', async () => {
     const retry = { attempts: 2, backoffMs: 1, onTimeout: true }
     const routes = [
-      { path: '/again', subject: 'GET:.hold.again', timeoutMs: 240, retry },
+      { path: '/again', subject: 'GET:.hold.again', timeoutMs: 900, retry },
       { path: '/once', subject: 'GET:.hold.once', timeoutMs: 100, retry: { attempts: 2, backoffMs: 1 } },
     ]
     const events: RestProxyEvent[] = []
