@@ -184,11 +184,7 @@ export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
   }
 
   #mountParts(observe: GatewayPart['observe']): void {
-    const site = (route: string | undefined): Site => ({
-      channel: this.path,
-      route,
-      observe: (event) => observe?.(event),
-    })
+    const site = (route: string | undefined): Site => ({ channel: this.path, route, observe: observe ?? unobserved })
     for (const middleware of this.#use) middleware.mount?.(site(undefined))
     for (const { patterns, chain } of this.#routes) {
       for (const part of chain) part.mount?.(site(patterns[0]))
@@ -228,6 +224,8 @@ function socketLimits<U>(options: ResolvedChannelOptions<U>): SocketLimits {
     maxConnections,
   }
 }
+
+function unobserved(): void {}
 
 function unknownRoute(): never {
   throw new WsError('not_found')

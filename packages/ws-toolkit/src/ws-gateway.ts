@@ -80,7 +80,7 @@ class Gateway implements WsGateway {
 
   constructor(options: ResolvedGatewayOptions) {
     this.#options = options
-    this.rooms = new LocalRooms(options.roomBus, (event) => options.observe?.(event))
+    this.rooms = new LocalRooms(options.roomBus, options.observe ?? unobserved)
     this.#admission = new GatewayAdmission(options)
     this.#heartbeat = new Heartbeat(this.registry)
     this.#drain = new GatewayDrain(options, {
@@ -245,6 +245,8 @@ class Gateway implements WsGateway {
     return problemResponse(refusal, requestIdFrom(c.get('requestId'), c.req.header('x-request-id')))
   }
 }
+
+function unobserved(): void {}
 
 function withChannel(event: Parameters<NonNullable<SocketOptions['observe']>>[0], channel: string): WsEvent {
   return { ...event, channel }

@@ -2,7 +2,6 @@
 import type { BusMessage } from '@nats-edge/wire-parser'
 import type { NatsSource } from '@nats-edge/wire-parser/bus'
 import type { Handler, Reply } from '../chain.ts'
-import type { Connection } from '../connection.ts'
 import { cancel, schedule } from '../deadline.ts'
 import { checkKeys, flag, whole } from '../option-check.ts'
 import type { WsRequest } from '../request.ts'
@@ -63,7 +62,7 @@ export function natsQueue<U = unknown>(
   function enqueue(request: WsRequest<U>, message: OutboundMessage): Reply {
     const { connection, signal } = request
     return pending.wait(signal, (call) => {
-      pushes.join(connection as Connection)
+      pushes.join(connection)
       const answers = isStream ? new StreamedAnswers(call, maxBufferedBytes) : new SingleAnswer(call)
       return begin(connection.id, message, answers)
     })

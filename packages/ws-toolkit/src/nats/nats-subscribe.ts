@@ -66,19 +66,19 @@ export function natsSubscribe<U = unknown>(nats: NatsSource, options: NatsSubscr
   const handler = async (request: WsRequest<U>): Promise<Reply> => {
     const { connection } = request
     const pattern = checkedPattern(subjectOf(request))
-    await subscriptions.add(connection as Connection, pattern)
-    return answer(connection as Connection, pattern)
+    await subscriptions.add(connection, pattern)
+    return answer(connection, pattern)
   }
   const unsubscribe = (request: WsRequest<U>): Reply => {
     const { connection } = request
     const pattern = checkedPattern(subjectOf(request))
-    subscriptions.remove(connection as Connection, pattern)
-    return answer(connection as Connection, pattern)
+    subscriptions.remove(connection, pattern)
+    return answer(connection, pattern)
   }
   return Object.assign(handler, {
     unsubscribe,
     subscribe: async (connection: Connection<U>, subject: string) =>
-      subscriptions.add(connection as Connection, checkedPattern(subject)),
+      subscriptions.add(connection, checkedPattern(subject)),
     mount: (site: Site) => subscriptions.mount(site),
     stats: () => subscriptions.stats(),
     close: () => subscriptions.close(),

@@ -60,6 +60,6 @@ export class PendingCalls {
 
   /** Fails every call that waits. */
   fail(error: WsError): void {
-    for (const call of [...this.#calls]) call.reject(error)
+    for (const call of this.#calls) call.reject(error)
   }
 }

@@ -41,7 +41,7 @@ export class Pushes {
   }
 
   close(): void {
-    for (const leave of [...this.#leaving.values()]) leave()
+    for (const leave of this.#leaving.values()) leave()
   }
 
   #push(connection: Connection, { payload, headers }: BusMessage): void {

@@ -114,7 +114,7 @@ export class ReplyDesk {
   }
 
   #failAll(error: WsError): void {
-    for (const answered of [...this.#answered.values()]) answered.failed(error)
+    for (const answered of this.#answered.values()) answered.failed(error)
   }
 
   #end(): void {

@@ -30,7 +30,7 @@ export function requestHeaders(
     writer.addEncoded(introduction)
     for (const [name, value] of Object.entries(traceHeadersOf(request))) writer.add(name, value)
     for (const [name, value] of Object.entries(given ?? {})) {
-      if (!stripped.test(name)) writer.add(name, String(value))
+      if (!stripped.test(name)) writer.add(name, value)
     }
     for (const [name, value] of own) writer.add(name, value)
     return writer.block()

@@ -5,7 +5,7 @@ import { JsonText } from '../codec/json-text.ts'
 import type { Connection } from '../connection.ts'
 import type { SharedFrame } from '../frame.ts'
 import { eventFrame } from './event-frame.ts'
-import { codecOf, formFor, payloadValue, type NatsForm } from './reply-form.ts'
+import { formFor, payloadValue, type NatsForm } from './reply-form.ts'
 import type { Lease } from './upstreams.ts'
 
 /** One subscription of one client. */
@@ -17,6 +17,8 @@ export interface Seat {
   /** Who it was when permission was asked for; another one is asked for again. */
   principal: Principal | undefined
   coverage: Coverage
+  /** The client was told that messages arrive. */
+  isConfirmed: boolean
 }
 
 /** A pattern somebody here has subscribed to. */
@@ -67,11 +69,6 @@ export class Framing {
       return undefined
     }
   }
-}
-
-/** The codec of a client, kept beside its seat. */
-export function seatCodec(connection: Connection): Codec | undefined {
-  return codecOf(connection)
 }
 
 function params(subject: string, data: unknown): unknown {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Bus, BusMessage, Coverage, Pattern, Subject } from '@nats-edge/wire-parser'
+import type { Bus, BusMessage, Coverage, Pattern } from '@nats-edge/wire-parser'
 import type { Site } from '../chain.ts'
 import { closeCode } from '../close-code.ts'
 import type { Connection } from '../connection.ts'
@@ -71,8 +71,10 @@ export class Subscriptions {
     seat.coverage = coverage
     try {
       await seat.topic.lease.ready()
+      seat.isConfirmed = true
     } catch (error) {
-      this.#stand(seat)
+      // A client that was told of its subscription before still has it.
+      if (!seat.isConfirmed) this.#stand(seat)
       throw error
     }
   }
@@ -85,7 +87,7 @@ export class Subscriptions {
   close(): void {
     this.#isClosed = true
     for (const unwatch of this.#unwatch.splice(0)) unwatch()
-    for (const { leave } of [...this.#holdings.values()]) leave()
+    for (const { leave } of this.#holdings.values()) leave()
   }
 
   #checkOpen(): void {
@@ -109,6 +111,7 @@ export class Subscriptions {
         uncount,
         principal: connection.principal,
         coverage,
+        isConfirmed: false,
       }
       topic.seats.add(seat)
       this.#holdingOf(connection).seats.set(pattern, seat)
@@ -152,7 +155,7 @@ export class Subscriptions {
     const leave = (): void => {
       signal.removeEventListener('abort', leave)
       this.#holdings.delete(id)
-      for (const seat of [...seats.values()]) this.#stand(seat)
+      for (const seat of seats.values()) this.#stand(seat)
     }
     const holding = { seats, leave }
     this.#holdings.set(id, holding)
@@ -176,8 +179,7 @@ export class Subscriptions {
   #mayDeliver(seat: Seat, subject: string): boolean {
     if (seat.connection.principal !== seat.principal) this.#checkAgain(seat)
     if (seat.coverage === 'all') return true
-    // What the broker delivers is a subject.
-    return seat.coverage === 'some' && seat.principal?.permissions.allows('deliver', subject as Subject) === true
+    return seat.coverage === 'some' && seat.principal?.permissions.allows('deliver', subject) === true
   }
 
   /** Somebody else sits there now: nothing is delivered before it is known to be allowed. */
@@ -204,10 +206,11 @@ export class Subscriptions {
 
   /** The broker sends nothing any more: clients that believe it does must not wait for ever. */
   #fail(topic: Topic): void {
-    for (const seat of [...topic.seats]) {
+    for (const seat of topic.seats) {
       const { connection } = seat
       this.#stand(seat)
-      if (connection.state === 'open') void connection.close(closeCode.internalError, 'a subscription has ended')
+      if (seat.isConfirmed && connection.state === 'open')
+        void connection.close(closeCode.internalError, 'a subscription has ended')
     }
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Bus, BusMessage, Pattern, Subscription } from '@nats-edge/wire-parser'
 import { cancel, schedule, type Deadline } from '../deadline.ts'
-import { WsError } from '../ws-error.ts'
+import type { WsError } from '../ws-error.ts'
 import { busFault, checkConnected } from './bus-fault.ts'
 
 /** Gets what comes by a subscription. */
@@ -133,7 +133,7 @@ export class Upstreams {
     this.#stay(upstream)
     upstream.failure = error
     this.#upstreams.delete(upstream.pattern)
-    for (const listener of [...upstream.listeners]) listener.failed(error)
+    for (const listener of upstream.listeners) listener.failed(error)
   }
 }
 
