@@ -3,8 +3,11 @@ import { headers, type Msg } from '@nats-io/nats-core'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { beforeEach, describe, expect, inject, it } from 'vitest'
 import { jsonCodec, jsonRpc, type WsGateway } from '../index.ts'
+import { tracing } from '../middleware/tracing.ts'
 import { natsRequest } from '../nats.ts'
 import { ask, brokerFor, connectTo, startEdge, until } from './nats-rig.test-support.ts'
+
+function ignore(): void {}
 
 describe.each(inject('natsServers'))('natsRequest over nats-server $version', (binary) => {
   const broker = brokerFor(binary)
@@ -123,6 +126,27 @@ describe.each(inject('natsServers'))('natsRequest over nats-server $version', (b
     // What failed must not be in the next block.
     await ask(client, { type: 'ask', id: 3 })
     expect(heard.at(-1)?.headers?.has('X-Bad')).toBe(false)
+  })
+
+  it('passes the trace of the request on', async () => {
+    await service('echo', (message) => void message.respond('1'))
+    const span = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), traceFlags: 1 }
+    const tracer = {
+      startSpan: () => ({
+        spanContext: () => span,
+        setAttribute: ignore,
+        setStatus: ignore,
+        recordException: ignore,
+        end: ignore,
+      }),
+    }
+    const edge = await startEdge((gateway) => {
+      gateway
+        .channel('/json', { codec: jsonCodec() })
+        .route('ask', tracing({ tracer }), natsRequest(nats, 'echo', { headers: () => ({ traceparent: 'forged' }) }))
+    })
+    await ask(await edge.open('/json'), { type: 'ask', id: 1 })
+    expect(heard[0]?.headers?.values('traceparent')).toEqual([`00-${span.traceId}-${span.spanId}-01`])
   })
 
   it('answers with an error for each way to have none', async () => {

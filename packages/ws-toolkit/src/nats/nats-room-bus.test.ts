@@ -7,7 +7,7 @@ import { isSubset, parsePattern } from '@nats-edge/wire-parser'
 import { jsonCodec, wsGateway } from '../index.ts'
 import { natsRoomBus } from '../nats.ts'
 import type { Opened } from '../upgrade/hosts.test-support.ts'
-import { brokerFor, connectTo, startEdge, until, type Edge } from './nats-rig.test-support.ts'
+import { ask, brokerFor, connectTo, startEdge, until, type Edge } from './nats-rig.test-support.ts'
 import { roomSubject } from './room-subject.ts'
 
 async function join(edge: Edge, room: string): Promise<Opened> {
@@ -141,6 +141,29 @@ describe.each(inject('natsServers'))('natsRoomBus over nats-server $version', (b
     expect(nats.isClosed()).toBe(false)
     await nats.flush()
     expect(nats.stats().inMsgs).toBe(messages)
+  })
+})
+
+describe('natsRoomBus with a user who may not subscribe', () => {
+  const [binary] = inject('natsServers').slice(-1)
+  if (binary === undefined) throw new Error('no nats-server to test with')
+  const config = 'authorization { users = [{ user: u, password: p, permissions: { subscribe: ["_INBOX.>"] } }] }'
+  const broker = brokerFor(binary, { config })
+
+  it('refuses to join and says why', async () => {
+    const nats = await connectTo(broker.server, { user: 'u', pass: 'p' })
+    const edge = await startEdge(
+      (gateway) => {
+        gateway
+          .channel('/json', { codec: jsonCodec() })
+          .route('join', async ({ connection }) => (await connection.join('lobby')).size)
+      },
+      { roomBus: natsRoomBus(nats) },
+    )
+    const client = await edge.open('/json')
+    expect(await ask(client, { type: 'join', id: 1 })).toMatchObject({ error: { code: 'forbidden' } })
+    expect(edge.events).toContainEqual(expect.objectContaining({ type: 'room.failed', room: 'lobby' }))
+    expect(edge.gateway.rooms.size).toBe(0)
   })
 })
 
