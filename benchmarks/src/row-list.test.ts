@@ -4,7 +4,13 @@ import { loadRows, selectRows } from './row-list.ts'
 
 describe('loadRows', () => {
   it('finds every file of rows/ and nothing else', async () => {
-    expect((await loadRows()).map(({ name }) => name)).toEqual(['bus-request', 'rest-get', 'rest-post-1k'])
+    expect((await loadRows()).map(({ name }) => name)).toEqual([
+      'bus-request',
+      'parser-subject',
+      'parser',
+      'rest-get',
+      'rest-post-1k',
+    ])
   })
 
   it('gives every row a gate on errors', async () => {
@@ -26,7 +32,7 @@ describe('selectRows', () => {
   it('refuses an unknown name and says which there are', async () => {
     const rows = await loadRows()
     expect(() => selectRows(rows, ['rest-put'])).toThrow(
-      '--rows rest-put: no such row; there are bus-request, rest-get',
+      '--rows rest-put: no such row; there are bus-request, parser-subject, parser, rest-get',
     )
   })
 })
