@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { framingFault, type RawRequest, rawRequest } from '@nats-edge/ws-toolkit/upgrade'
+import { framingFaultOf, type RawRequest, rawRequest } from '@nats-edge/ws-toolkit/upgrade'
 import type { Context, Next } from 'hono'
 import { basePath, baseRoutePath } from 'hono/route'
 import { type Answer, problemAnswer } from './answer.ts'
@@ -39,7 +39,7 @@ export function handle(state: ProxyState, c: Context, next: Next): Handled {
 }
 
 function checkedTarget(state: ProxyState, c: Context, raw: RawRequest, skip: number): RequestTarget {
-  const fault = framingFault(c)
+  const fault = raw.incoming === undefined ? undefined : framingFaultOf(raw.incoming)
   if (fault !== undefined) {
     const detail = `The request can be read in two ways: ${fault.replaceAll('_', ' ')}.`
     throw new ProxyError('bad_request', { detail, closes: true })
