@@ -100,11 +100,15 @@ describe.each(inject('natsServers'))('natsQueue over nats-server $version', (bin
   it('takes the errors of workers, of time, and of nobody being there', async () => {
     const { edge } = await start({ timeoutMs: 60 })
     const client = await edge.open('/json')
+    client.ws.send('{"type":"job","id":0}')
+    ;(await job(1)).respond('', last())
+    // One answer was asked for: an empty one is one.
+    expect(JSON.parse(await client.next())).toEqual({ type: 'job', id: 0, data: null })
     client.ws.send('{"type":"job","id":1}')
     const block = headers()
     block.set('Nats-Service-Error-Code', '500')
     block.set('Nats-Service-Error', 'broken')
-    ;(await job(1)).respond('', { headers: block })
+    ;(await job(2)).respond('', { headers: block })
     expect(JSON.parse(await client.next())).toMatchObject({ error: { code: 'bad_reply', message: 'broken' } })
     expect(await ask(client, { type: 'job', id: 2 })).toMatchObject({ error: { code: 'timeout' } })
     await worker.close()

@@ -113,6 +113,7 @@ export function natsQueue<U = unknown>(
 }
 
 interface Answers {
+  readonly isStream: boolean
   /** Told once, when no more answers are taken. */
   onEnd: (() => void) | undefined
   take(value: unknown, size: number, isLast: boolean): void
@@ -126,7 +127,7 @@ function take(answer: BusMessage, { form, codec }: OutboundMessage, answers: Ans
   if (payload.length === 0 && headers?.status === 503) return answers.fail(new WsError('no_responders'))
   try {
     // A last message without anything in it only ends the stream.
-    const value = isLast && payload.length === 0 ? undefined : replyValue(answer, form, codec)
+    const value = answers.isStream && isLast && payload.length === 0 ? undefined : replyValue(answer, form, codec)
     answers.take(value, payload.length, isLast)
   } catch (error) {
     answers.fail(WsError.from(error))
@@ -134,6 +135,7 @@ function take(answer: BusMessage, { form, codec }: OutboundMessage, answers: Ans
 }
 
 class SingleAnswer implements Answers {
+  readonly isStream = false
   onEnd: (() => void) | undefined
   readonly #call: Call
 
@@ -160,6 +162,7 @@ class SingleAnswer implements Answers {
 
 /** Becomes a stream with its first answer; until then an error is an error of the request. */
 class StreamedAnswers implements Answers {
+  readonly isStream = true
   onEnd: (() => void) | undefined
   readonly #call: Call
   readonly #maxBytes: number

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { headers } from '@nats-io/nats-core'
 import type { NatsConnection } from '@nats-io/transport-node'
-import { assert, integer, oneof, property, string, tuple } from 'fast-check'
+import { assert, oneof, property, string } from 'fast-check'
 import { describe, expect, inject, it } from 'vitest'
 import { isSubset, parsePattern } from '@nats-edge/wire-parser'
 import { jsonCodec, wsGateway } from '../index.ts'
@@ -110,6 +110,22 @@ describe.each(inject('natsServers'))('natsRoomBus over nats-server $version', (b
     await nats.flush()
   })
 
+  it('keeps a message whose sender fits into no header, and not a trace of it in the next', async () => {
+    const { edge } = await start()
+    const client = await join(edge, 'lobby')
+    const peer = await connectTo(broker.server)
+    const heard: (readonly string[])[] = []
+    peer.subscribe('ws.rooms.lobby', { callback: (_error, message) => void heard.push(message.headers?.keys() ?? []) })
+    await peer.flush()
+    const room = edge.gateway.rooms.room('lobby')
+    room.broadcast('one', { except: 'a\r\nb' })
+    room.broadcast('two')
+    expect([await client.next(), await client.next()]).toEqual(['one', 'two'])
+    await until('the second message', () => heard.length > 0)
+    expect(heard).toEqual([['Ws-Origin', 'Ws-Opcode']])
+    expect(edge.events.filter(({ type }) => type === 'room.failed')).toHaveLength(1)
+  })
+
   it('carries any name of a room', async () => {
     const [a, b] = [await start(), await start()]
     for (const room of ['a.b', '>', 'with blank', 'ünïcode', '$SYS', 'x'.repeat(250), '\u00fc'.repeat(250)]) {
@@ -191,8 +207,7 @@ describe('natsRoomBus', () => {
   it('gives each room a subject of its own, one token below the prefix', () => {
     const below = parsePattern('ws.rooms.*')
     const short = string({ minLength: 1, maxLength: 4, unit: 'binary' })
-    const long = tuple(short, integer({ min: 1, max: 32 })).map(([text, times]) => text.repeat(times))
-    const name = oneof(short, long, string({ minLength: 1, maxLength: 8 }))
+    const name = oneof(short, string({ minLength: 1, maxLength: 8 }))
     assert(
       property(name, name, (one, other) => {
         const [a, b] = [roomSubject('ws.rooms', one), roomSubject('ws.rooms', other)]

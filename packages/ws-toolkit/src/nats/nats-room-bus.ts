@@ -42,7 +42,7 @@ export function natsRoomBus(nats: NatsSource, options: NatsRoomBusOptions = {}):
     ['Ws-Origin', origin],
     ['Ws-Opcode', 'binary'],
   ])
-  const writer = new HeaderWriter()
+  let writer = new HeaderWriter()
   const counts: RoomCounts = { sent: 0, received: 0, malformed: 0 }
   const leases = new Set<Lease>()
   let observe: ((event: WsEvent) => void) | undefined
@@ -83,11 +83,13 @@ export function natsRoomBus(nats: NatsSource, options: NatsRoomBusOptions = {}):
     },
     publish(room, message) {
       const subject = roomSubject(prefix, room)
-      writer.addEncoded(message.binary ? binary : text)
-      if (message.except !== undefined) writer.add('Ws-Except', message.except)
       try {
+        writer.addEncoded(message.binary ? binary : text)
+        if (message.except !== undefined) writer.add('Ws-Except', message.except)
         bus.publish(subject, message.payload, { headers: writer.block() })
       } catch (error) {
+        // What was written so far must not begin the next block.
+        writer = new HeaderWriter()
         throw busFault(error)
       }
       counts.sent += 1
