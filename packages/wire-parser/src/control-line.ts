@@ -2,7 +2,7 @@
 import type { Argument } from './argument.ts'
 import type { OperationRecord } from './operation-record.ts'
 import { Verb } from './operation.ts'
-import type { WireErrorCode } from './wire-error.ts'
+import type { ParserFault } from './parser-fault.ts'
 
 const TAB = 9
 const BLANK = 32
@@ -21,7 +21,7 @@ export function readArgument(
   argument: Argument,
   start: number,
   rules: LineRules,
-): WireErrorCode | undefined {
+): ParserFault | undefined {
   switch (view.verb) {
     case Verb.PUB:
       return readPub(view, argument, rules)
@@ -45,7 +45,7 @@ export function readArgument(
 }
 
 // PUB subject [reply] size
-function readPub(view: OperationRecord, argument: Argument, rules: LineRules): WireErrorCode | undefined {
+function readPub(view: OperationRecord, argument: Argument, rules: LineRules): ParserFault | undefined {
   const { count } = argument
   if (count !== 2 && count !== 3) return 'bad_arguments'
   readSubject(view, argument, 0)
@@ -54,7 +54,7 @@ function readPub(view: OperationRecord, argument: Argument, rules: LineRules): W
 }
 
 // HPUB subject [reply] header-size total-size
-function readHpub(view: OperationRecord, argument: Argument, rules: LineRules): WireErrorCode | undefined {
+function readHpub(view: OperationRecord, argument: Argument, rules: LineRules): ParserFault | undefined {
   if (!rules.headers) return 'headers_disabled'
   const { count } = argument
   if (count !== 3 && count !== 4) return 'bad_arguments'
@@ -64,7 +64,7 @@ function readHpub(view: OperationRecord, argument: Argument, rules: LineRules): 
 }
 
 // MSG subject sid [reply] size
-function readMsg(view: OperationRecord, argument: Argument, rules: LineRules): WireErrorCode | undefined {
+function readMsg(view: OperationRecord, argument: Argument, rules: LineRules): ParserFault | undefined {
   const { count } = argument
   if (count !== 3 && count !== 4) return 'bad_arguments'
   readSubject(view, argument, 0)
@@ -74,7 +74,7 @@ function readMsg(view: OperationRecord, argument: Argument, rules: LineRules): W
 }
 
 // HMSG subject sid [reply] header-size total-size
-function readHmsg(view: OperationRecord, argument: Argument, rules: LineRules): WireErrorCode | undefined {
+function readHmsg(view: OperationRecord, argument: Argument, rules: LineRules): ParserFault | undefined {
   const { count } = argument
   if (count !== 4 && count !== 5) return 'bad_arguments'
   readSubject(view, argument, 0)
@@ -84,7 +84,7 @@ function readHmsg(view: OperationRecord, argument: Argument, rules: LineRules): 
 }
 
 // SUB subject [queue] sid
-function readSub(view: OperationRecord, argument: Argument): WireErrorCode | undefined {
+function readSub(view: OperationRecord, argument: Argument): ParserFault | undefined {
   const { count } = argument
   if (count !== 2 && count !== 3) return 'bad_arguments'
   readSubject(view, argument, 0)
@@ -95,7 +95,7 @@ function readSub(view: OperationRecord, argument: Argument): WireErrorCode | und
 }
 
 // UNSUB sid [max]; the server takes a max that it cannot read for "now".
-function readUnsub(view: OperationRecord, argument: Argument): WireErrorCode | undefined {
+function readUnsub(view: OperationRecord, argument: Argument): ParserFault | undefined {
   const { count } = argument
   if (count !== 1 && count !== 2) return 'bad_arguments'
   readSid(view, argument, 0)
@@ -143,14 +143,14 @@ function readReply(view: OperationRecord, argument: Argument, token: number): vo
   view.replyEnd = token < 0 ? 0 : argument.tokenEnd(token)
 }
 
-function readSize(view: OperationRecord, total: number, rules: LineRules): WireErrorCode | undefined {
+function readSize(view: OperationRecord, total: number, rules: LineRules): ParserFault | undefined {
   if (total < 0) return 'bad_size'
   view.totalBytes = total
   return rules.maxPayloadBytes >= 0 && total > rules.maxPayloadBytes ? 'payload_too_large' : undefined
 }
 
 // In the order in which the server looks at them, so that the same fault is named.
-function readSizes(view: OperationRecord, header: number, total: number, rules: LineRules): WireErrorCode | undefined {
+function readSizes(view: OperationRecord, header: number, total: number, rules: LineRules): ParserFault | undefined {
   if (header < 0 || total < 0) return 'bad_size'
   if (header > total) return 'bad_header_size'
   view.headerBytes = header

@@ -3,11 +3,11 @@ import { Argument, isLonger } from './argument.ts'
 import { type LineRules, readArgument, readErrorText } from './control-line.ts'
 import { HoldBuffer } from './hold-buffer.ts'
 import { OperationRecord } from './operation-record.ts'
-import { Verb, type VerbCode, verbName } from './operation.ts'
+import { Verb, type VerbCode } from './operation.ts'
+import { type ParserFault, parserError } from './parser-fault.ts'
 import type { ParserOptions, ParserSink } from './parser-sink.ts'
 import { argumentVerb, connectTable, lineVerb, type Side, verbTables } from './verb-table.ts'
-import { WireError, type WireErrorCode } from './wire-error.ts'
-import { resolveWireLimits, type WireLimits } from './wire-limits.ts'
+import { resolveWireLimits } from './wire-limits.ts'
 
 export type { ParserOptions, ParserSink } from './parser-sink.ts'
 
@@ -39,16 +39,18 @@ const aroundArgument = 64
 export class Parser {
   readonly #sink: ParserSink
   readonly #side: Side
-  readonly #limits: WireLimits
+  readonly #holdBytes: number
+  readonly #maxArgumentBytes: number
+  readonly #maxConnectBytes: number
   readonly #maxLineBytes: number
   readonly #rules: LineRules
   readonly #view = new OperationRecord()
   readonly #argument = new Argument()
   readonly #hold = new HoldBuffer()
-  #table: Uint8Array
+  #table: Uint8Array = connectTable
+  /** What is wrong with a byte that no operation begins with. */
+  #firstFault: ParserFault = 'authorization'
   #state: State = State.start
-  /** In the middle of a verb: the place in the table. */
-  #place = 0
   #verb: VerbCode = Verb.OK
   /** In the middle of an argument: where it begins, counted from the operation's start. */
   #argumentAt = 0
@@ -61,12 +63,15 @@ export class Parser {
   constructor(options: ParserOptions, sink: ParserSink) {
     this.#sink = sink
     this.#side = options.side
-    this.#limits = resolveWireLimits(options.limits)
-    const { holdBytes, maxPayloadBytes, maxHeaderBytes } = this.#limits
-    const longest = Math.max(this.#maxArgument(Verb.CONNECT), this.#maxArgument(Verb.INFO))
+    const limits = resolveWireLimits(options.limits)
+    const { holdBytes, maxPayloadBytes, maxHeaderBytes } = limits
+    this.#holdBytes = holdBytes
+    this.#maxArgumentBytes = options.side === 'client' ? limits.maxControlLineBytes : limits.maxInfoBytes
+    this.#maxConnectBytes = limits.maxConnectBytes
+    const longest = Math.max(this.#maxArgumentBytes, this.#maxConnectBytes)
     this.#maxLineBytes = Math.max(holdBytes, longest + aroundArgument)
     this.#rules = { headers: options.headers ?? true, maxPayloadBytes, maxHeaderBytes }
-    this.#table = options.connectRequired === true ? connectTable : verbTables[options.side]
+    this.setConnectRequired(options.connectRequired ?? false)
   }
 
   /** Bytes of the incomplete operation that the parser holds. */
@@ -97,11 +102,12 @@ export class Parser {
   /** Says whether an operation of which nothing has come yet is an `authorization` error if it is not CONNECT. */
   setConnectRequired(required: boolean): void {
     this.#table = required ? connectTable : verbTables[this.#side]
+    this.#firstFault = required ? 'authorization' : 'unknown_operation'
   }
 
   /** Leaves the buffer of the held operation that is being handed out to the sink, which may keep views into it. */
   detachHeld(): void {
-    this.#hold.detach()
+    if (this.#isBetween()) this.#hold.detach()
   }
 
   /**
@@ -140,19 +146,20 @@ export class Parser {
       at = this.#resume(chunk, at, end)
     }
     // An operation that lies in the chunk leaves the state as it is.
-    while (at < end && this.#state === State.start) at = this.#readVerb(chunk, at, at, end, 0)
+    while (at < end && this.#state === State.start) at = this.#readVerb(chunk, at, end)
   }
 
   // From here on each state is one function. `bytes` is the chunk, or the held operation where it began in an earlier one;
   // the operation begins at `start` and goes on at `at`. What is returned is where the next one begins.
 
-  #readVerb(bytes: Uint8Array, start: number, from: number, end: number, fromPlace: number): number {
+  // A verb is short, so one of which only a part has come is read again from its first letter.
+  #readVerb(bytes: Uint8Array, start: number, end: number): number {
     const table = this.#table
-    let place = fromPlace
-    for (let at = from; at < end; at++) {
+    let place = 0
+    for (let at = start; at < end; at++) {
       place = table[(place << 8) | (bytes[at] as number)] as number
       if (place < argumentVerb) {
-        if (place === 0) return this.#failVerb(start, at, end)
+        if (place === 0) return this.#fail(at === start ? this.#firstFault : 'unknown_operation', start, end)
       } else if (place < lineVerb) {
         this.#verb = (place - argumentVerb) as VerbCode
         return this.#skipBlanks(bytes, start, at + 1, end)
@@ -161,7 +168,6 @@ export class Parser {
         return this.#readLine(bytes, start, at + 1, end)
       }
     }
-    this.#place = place
     return this.#wait(State.verb, bytes, start, end)
   }
 
@@ -178,12 +184,12 @@ export class Parser {
     const argument = this.#argument
     const lf = argument.scan(bytes, at, end, verb === Verb.SUB || verb === Verb.UNSUB)
     if (lf < 0) return this.#waitForArgument(bytes, start, at, end)
-    if (argument.end - at > this.#maxArgument(verb)) return this.#failLine(start, end)
-    if (lf - start >= this.#maxLineBytes) return this.#failLine(start, end)
+    if (argument.end - at > this.#longest(verb) || lf - start >= this.#maxLineBytes)
+      return this.#fail('control_line_too_long', start, end)
     const view = this.#begin(bytes, start, lf + 1)
     view.bareCr = argument.bareCr
     const fault = readArgument(view, argument, at, this.#rules)
-    if (fault !== undefined) return this.#failArgument(fault, start, end)
+    if (fault !== undefined) return this.#fail(fault, start, end)
     return verb <= Verb.HMSG ? this.#readPayload(bytes, start, end) : this.#emit(start, lf + 1)
   }
 
@@ -191,7 +197,7 @@ export class Parser {
   #readLine(bytes: Uint8Array, start: number, from: number, end: number): number {
     const lf = bytes.indexOf(LF, from)
     if (lf < 0 || lf >= end) return this.#wait(State.line, bytes, start, end)
-    if (lf - start >= this.#maxLineBytes) return this.#failLine(start, end)
+    if (lf - start >= this.#maxLineBytes) return this.#fail('control_line_too_long', start, end)
     const view = this.#begin(bytes, start, lf + 1)
     if (view.verb === Verb.ERR) readErrorText(view)
     return this.#emit(start, lf + 1)
@@ -204,9 +210,9 @@ export class Parser {
     view.headersStart = headersStart
     view.payloadStart = view.headerBytes > 0 ? headersStart + view.headerBytes : headersStart
     view.payloadEnd = payloadEnd
-    if (payloadEnd < end && bytes[payloadEnd] !== CR) return this.#failLineEnd(start, end)
+    if (payloadEnd < end && bytes[payloadEnd] !== CR) return this.#fail('bad_line_end', start, end)
     if (payloadEnd + 2 > end) return this.#waitForPayload(bytes, start, end)
-    if (bytes[payloadEnd + 1] !== LF) return this.#failLineEnd(start, end)
+    if (bytes[payloadEnd + 1] !== LF) return this.#fail('bad_line_end', start, end)
     return this.#emit(start, payloadEnd + 2)
   }
 
@@ -236,14 +242,14 @@ export class Parser {
 
   // The chunk has ended in the middle of a control line.
   #wait(state: State, bytes: Uint8Array, start: number, end: number): number {
-    if (end - start > this.#maxLineBytes) return this.#failLine(start, end)
+    if (end - start > this.#maxLineBytes) return this.#fail('control_line_too_long', start, end)
     if (this.#state === State.start) this.#hold.append(bytes, start, end)
     this.#state = state
     return end
   }
 
   #waitForArgument(bytes: Uint8Array, start: number, at: number, end: number): number {
-    if (isLonger(bytes, at, end, this.#maxArgument(this.#verb))) return this.#failLine(start, end)
+    if (isLonger(bytes, at, end, this.#longest(this.#verb))) return this.#fail('control_line_too_long', start, end)
     this.#argumentAt = at - start
     return this.#wait(State.argument, bytes, start, end)
   }
@@ -253,7 +259,7 @@ export class Parser {
   #waitForPayload(bytes: Uint8Array, start: number, end: number): number {
     const view = this.#view
     const behind = view.payloadEnd + 2
-    const isLong = behind - start > this.#limits.holdBytes
+    const isLong = behind - start > this.#holdBytes
     this.#missing = behind - end
     if (isLong && end > view.lineEnd) return this.#decide(bytes, start, end)
     if (this.#state === State.start) this.#holdOperation(bytes, start, end)
@@ -313,10 +319,10 @@ export class Parser {
     hold.append(chunk, at, to)
     this.#used = to
     const { bytes, length } = hold
-    if (this.#state === State.verb) this.#readVerb(bytes, 0, from, length, this.#place)
+    if (this.#state === State.verb) this.#readVerb(bytes, 0, length)
     else if (this.#state === State.blanks) this.#skipBlanks(bytes, 0, from, length)
     else if (this.#state === State.line) this.#readLine(bytes, 0, from, length)
-    else if (lf >= 0 || length - this.#argumentAt > this.#maxArgument(this.#verb)) {
+    else if (lf >= 0 || length - this.#argumentAt > this.#longest(this.#verb)) {
       this.#readArgument(bytes, 0, this.#argumentAt, length)
     }
     return to
@@ -339,9 +345,9 @@ export class Parser {
     this.#missing -= to - at
     this.#used = to
     const { payloadEnd } = this.#view
-    if (this.#missing < 2 && hold.bytes[payloadEnd] !== CR) return this.#failLineEnd(0, end)
+    if (this.#missing < 2 && hold.bytes[payloadEnd] !== CR) return this.#fail('bad_line_end', 0, end)
     if (this.#missing > 0) return to
-    if (hold.bytes[payloadEnd + 1] !== LF) return this.#failLineEnd(0, end)
+    if (hold.bytes[payloadEnd + 1] !== LF) return this.#fail('bad_line_end', 0, end)
     return this.#emitHeld()
   }
 
@@ -354,7 +360,7 @@ export class Parser {
     this.#missing -= good - at
     this.#good = good
     if (good > at) this.#sink.bytes?.(chunk, at, good)
-    if (good < to) return this.#failLineEnd(0, end)
+    if (good < to) return this.#fail('bad_line_end', 0, end)
     if (this.#missing === 0 && !this.#isClosed()) this.#endStream(to)
     return to
   }
@@ -368,30 +374,12 @@ export class Parser {
     this.#hold.clear()
   }
 
-  #failVerb(start: number, at: number, end: number): number {
-    const isEarly = at === start && this.#table === connectTable
-    const code = isEarly ? 'authorization' : 'unknown_operation'
-    return this.#fail(code, `no operation goes on like this at byte ${at - start}`, start, end)
-  }
-
-  #failLine(start: number, end: number): number {
-    return this.#fail('control_line_too_long', `${verbName(this.#verb)}: the control line is too long`, start, end)
-  }
-
-  #failLineEnd(start: number, end: number): number {
-    return this.#fail('bad_line_end', `${verbName(this.#verb)}: no CR LF behind the payload`, start, end)
-  }
-
-  #failArgument(code: WireErrorCode, start: number, end: number): number {
-    const bytes = code === 'payload_too_large' ? ` and ${this.#view.totalBytes} bytes` : ''
-    return this.#fail(code, `${verbName(this.#verb)}: ${this.#argument.count} arguments${bytes}`, start, end)
-  }
-
-  #fail(code: WireErrorCode, message: string, start: number, end: number): number {
+  #fail(fault: ParserFault, start: number, end: number): number {
     if (this.#isClosed()) return end
     const good = this.#state === State.start ? start : this.#good
+    const isVerbWrong = fault === 'unknown_operation' || fault === 'authorization'
     this.close()
-    this.#sink.error(new WireError(code, message), good)
+    this.#sink.error(parserError(fault, isVerbWrong ? undefined : this.#verb), good)
     return end
   }
 
@@ -405,8 +393,8 @@ export class Parser {
     return this.#state === State.start || this.#state === State.stopped || this.#state === State.stream
   }
 
-  #maxArgument(verb: VerbCode): number {
-    if (this.#side === 'server') return this.#limits.maxInfoBytes
-    return verb === Verb.CONNECT ? this.#limits.maxConnectBytes : this.#limits.maxControlLineBytes
+  /** The longest argument of a verb. */
+  #longest(verb: VerbCode): number {
+    return verb === Verb.CONNECT ? this.#maxConnectBytes : this.#maxArgumentBytes
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest'
 import { bytesOf, record } from './conformance/recording.test-support.ts'
-import { Verb, type VerbCode } from './operation.ts'
+import { Verb, type VerbCode, verbName } from './operation.ts'
 import { Parser } from './parser.ts'
 import { argumentVerb, connectTable, lineVerb, type Side, verbTables } from './verb-table.ts'
 
@@ -108,6 +108,30 @@ describe('a client that has to begin with CONNECT', () => {
 
   it.each(['CX', 'CONNEX', 'coNN '])('is refused as any other after the first byte of %j', (input) => {
     expect(record({ side: 'client', connectRequired: true }, [bytesOf(input)]).error).toBe('unknown_operation')
+  })
+
+  it('is told so also where a part of something else has come', () => {
+    const codes: string[] = []
+    const parser = new Parser(
+      { side: 'client' },
+      { operation: () => codes.push('operation'), error: (error) => void codes.push(error.code) },
+    )
+    parser.push(bytesOf('PI'))
+    parser.setConnectRequired(true)
+    parser.push(bytesOf('NG\r\n'))
+    expect(codes).toEqual(['authorization'])
+  })
+
+  it('may go on with CONNECT once anything is allowed', () => {
+    const codes: string[] = []
+    const parser = new Parser(
+      { side: 'client', connectRequired: true },
+      { operation: (view) => void codes.push(verbName(view.verb)), error: (error) => void codes.push(error.code) },
+    )
+    parser.push(bytesOf('CONN'))
+    parser.setConnectRequired(false)
+    parser.push(bytesOf('ECT {}\r\nPING\r\n'))
+    expect(codes).toEqual(['CONNECT', 'PING'])
   })
 
   it('may say anything once that is no longer required', () => {

@@ -8,7 +8,6 @@ const known: string[] = Array.from({ length: slots }, () => '')
 
 /** Reads bytes as `readText` does, but gives the same string again for short texts that repeat. */
 export function readRepeated(bytes: Uint8Array, start: number, end: number): string {
-  if (end - start > longest) return readText(bytes, start, end)
   let hash = end - start
   let widest = 0
   for (let at = start; at < end; at++) {
@@ -17,15 +16,16 @@ export function readRepeated(bytes: Uint8Array, start: number, end: number): str
     widest |= byte
   }
   if (widest >= 0x80) return readText(bytes, start, end)
+  if (end - start > longest) return readAscii(bytes, start, end)
   const slot = (hash ^ (hash >>> 10) ^ (hash >>> 20)) & (slots - 1)
   const candidate = known[slot] as string
-  if (isAscii(candidate, bytes, start, end)) return candidate
+  if (isText(candidate, bytes, start, end)) return candidate
   const text = readAscii(bytes, start, end)
   known[slot] = text
   return text
 }
 
-function isAscii(text: string, bytes: Uint8Array, start: number, end: number): boolean {
+function isText(text: string, bytes: Uint8Array, start: number, end: number): boolean {
   if (text.length !== end - start) return false
   for (let i = 0; i < text.length; i++) {
     if (text.charCodeAt(i) !== bytes[start + i]) return false
@@ -33,8 +33,18 @@ function isAscii(text: string, bytes: Uint8Array, start: number, end: number): b
   return true
 }
 
+// Every string on the way to the last one costs, so they are few.
 function readAscii(bytes: Uint8Array, start: number, end: number): string {
+  const at = (offset: number): number => bytes[offset] as number
   let text = ''
-  for (let at = start; at < end; at++) text += String.fromCharCode(bytes[at] as number)
+  let i = start
+  for (; i + 8 <= end; i += 8) {
+    text += String.fromCharCode(at(i), at(i + 1), at(i + 2), at(i + 3), at(i + 4), at(i + 5), at(i + 6), at(i + 7))
+  }
+  if (i + 4 <= end) {
+    text += String.fromCharCode(at(i), at(i + 1), at(i + 2), at(i + 3))
+    i += 4
+  }
+  for (; i < end; i++) text += String.fromCharCode(at(i))
   return text
 }
