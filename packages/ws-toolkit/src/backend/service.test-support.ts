@@ -4,7 +4,8 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { AddressInfo, Socket } from 'node:net'
 import { Hono } from 'hono'
 import { onTestFinished } from 'vitest'
-import { WebSocket, WebSocketServer, type ServerOptions } from 'ws'
+import type { WebSocket } from 'ws'
+import { WebSocketServer, type ServerOptions } from 'ws'
 import {
   wsGateway,
   type ChannelOptions,
@@ -108,20 +109,29 @@ export async function startSocketService(
   onConnection: (ws: WebSocket, request: IncomingMessage) => void,
   options: ServerOptions = {},
 ): Promise<TestSocketService> {
-  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, ...options })
+  const http = createServer()
+  // Those whose handshake is not answered are nobody's clients.
+  const sockets = new Set<Socket>()
+  http.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  const server = new WebSocketServer({ server: http, ...options })
   const accepted: TestSocketService['accepted'] = []
   server.on('connection', (ws, request) => {
     ws.on('error', () => {})
     accepted.push({ ws, request })
     onConnection(ws, request)
   })
-  await once(server, 'listening')
+  http.listen(0, '127.0.0.1')
+  await once(http, 'listening')
   const stop = async (): Promise<void> => {
-    for (const ws of server.clients) ws.terminate()
-    await new Promise((resolve) => server.close(resolve))
+    server.close()
+    for (const socket of sockets) socket.destroy()
+    await new Promise((resolve) => http.close(resolve))
   }
   onTestFinished(stop)
-  const { port } = server.address() as AddressInfo
+  const { port } = http.address() as AddressInfo
   return { url: `ws://127.0.0.1:${port}/up`, clients: server.clients, accepted, stop }
 }
 

@@ -38,7 +38,7 @@ interface Links<U> {
 /**
  * Passes messages on to a WebSocket service, and its messages to the client: one connection for each client, made with
  * its first message, closed with it, and closing it with the service's own code. Neither side is read faster than the
- * other takes.
+ * other takes. Without `match` the handler itself answers nothing: that is for words without ids, as `rawCodec()`'s.
  */
 export function wsBackend<U = unknown>(options: WsBackendOptions<U>): WsBackend<U> {
   const rules = resolveWsBackend(options)

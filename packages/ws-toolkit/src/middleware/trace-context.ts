@@ -13,6 +13,8 @@ export interface SpanContext {
 export interface TraceState {
   serialize(): string
   get(key: string): string | undefined
+  set(key: string, value: string): TraceState
+  unset(key: string): TraceState
 }
 
 // Version ff is forbidden; later versions may go on behind the flags (W3C Trace Context, 3.2.4).
@@ -39,8 +41,8 @@ export function traceHeaders(context: SpanContext): Record<string, string> {
   return { traceparent: traceparentOf(context), ...(tracestate !== '' && { tracestate }) }
 }
 
-function traceState(text: string): TraceState & { set(): TraceState; unset(): TraceState } {
-  const state = {
+function traceState(text: string): TraceState {
+  const state: TraceState = {
     serialize: () => text,
     get: (key: string) => {
       const entry = text.split(',').find((part) => part.trim().startsWith(`${key}=`))
