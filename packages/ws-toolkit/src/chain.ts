@@ -7,15 +7,15 @@ export type Reply = unknown
 
 /** Answers a request; every backend is one. */
 export interface Handler<U = unknown> extends Part {
-  (request: WsRequest<U>): Reply | Promise<Reply>
+  (request: WsRequest<U>): Reply
 }
 
 /** Runs around a handler; `next` may get a changed request, and may be called again, or not at all. */
 export interface Middleware<U = unknown> extends Part {
-  (request: WsRequest<U>, next: Next<U>): Reply | Promise<Reply>
+  (request: WsRequest<U>, next: Next<U>): Reply
 }
 
-export type Next<U = unknown> = (changed?: WsRequest<U>) => Reply | Promise<Reply>
+export type Next<U = unknown> = (changed?: WsRequest<U>) => Reply
 
 /** Middleware, outermost first, and the handler. */
 export type Chain<U = unknown> = readonly [...Middleware<U>[], Handler<U>]

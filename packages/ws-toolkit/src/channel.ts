@@ -149,7 +149,7 @@ export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
   /** Ends whatever its middleware and backends hold. */
   async close(): Promise<void> {
     this.#ownFlushList?.close()
-    await Promise.all([...this.#parts()].map((part) => part.close?.()))
+    await Promise.all([...this.#parts()].map(async (part) => part.close?.()))
   }
 
   #dispatcher(observe: GatewayPart['observe']): AnsweringDispatcher<U> {
@@ -233,7 +233,7 @@ function unknownRoute(): never {
 
 function split<U>(chain: Chain<U>): [readonly Middleware<U>[], Handler<U>] {
   // The type says that the last link is the handler and all others are not.
-  return [chain.slice(0, -1) as unknown as readonly Middleware<U>[], chain.at(-1) as Handler<U>]
+  return [chain.slice(0, -1), chain.at(-1) as Handler<U>]
 }
 
 function functions(method: string, links: readonly unknown[]): void {

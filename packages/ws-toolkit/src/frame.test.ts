@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-import { EventEmitter } from 'node:events'
-import fc from 'fast-check'
+import type { EventEmitter } from 'node:events'
+import * as fc from 'fast-check'
 import { describe, expect, inject, it } from 'vitest'
-import { Receiver } from 'ws'
-import { Frame, frameOf, replyFrame, sharedFrame } from './frame.ts'
+import * as ws from 'ws'
+import type { Frame } from './frame.ts'
+import { frameOf, replyFrame, sharedFrame } from './frame.ts'
 import { FlushList } from './flush-list.ts'
 import { readUtf8, utf8Length } from './utf8.ts'
 
 const numRuns = inject('propertyRuns')
 
+// The types of ws leave its receiver out.
+const { Receiver } = ws as unknown as {
+  readonly Receiver: new (options: object) => EventEmitter & { write(chunk: Buffer): void }
+}
+
 /** Reads frames the way a client of ws does, however the bytes are cut. */
 function received(chunks: readonly Uint8Array[]): { text: string; binary: boolean }[] {
   const receiver = new Receiver({ isServer: false, maxPayload: 0 })
   const messages: { text: string; binary: boolean }[] = []
-  ;(receiver as EventEmitter).on('message', (data: Buffer, binary: boolean) => {
+  receiver.on('message', (data: Buffer, binary: boolean) => {
     messages.push({ text: data.toString('latin1'), binary })
   })
   for (const chunk of chunks) receiver.write(Buffer.from(chunk))

@@ -257,8 +257,7 @@ export class SendQueue implements Outbox {
         return this.#dropNewest(frame)
       case 'drop-oldest':
         return this.#dropOldest(frame)
-      case 'close':
-      case 'coalesce':
+      default:
         return this.#giveUp(frame)
     }
   }

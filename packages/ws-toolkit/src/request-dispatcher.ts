@@ -151,7 +151,7 @@ export class RequestDispatcher<U> implements AnsweringDispatcher<U>, Answering<U
   }
 
   #run(run: RequestRun<U>): void {
-    let reply: Reply | Promise<Reply>
+    let reply: Reply
     try {
       reply = run.match.value.handler(run)
     } catch (error) {

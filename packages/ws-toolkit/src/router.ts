@@ -113,7 +113,8 @@ function isWildcard(pattern: string): boolean {
 }
 
 function checkPattern(pattern: string): void {
-  if (typeof pattern !== 'string' || pattern === '') throw new TypeError(`route: ${String(pattern)} is not a key`)
+  if (typeof pattern !== 'string' || pattern === '')
+    throw new TypeError(`route: ${JSON.stringify(pattern)} is not a key`)
   const tokens = pattern.split('.')
   if (isWildcard(pattern) && tokens.some((token) => token === '')) {
     throw new TypeError(`route ${JSON.stringify(pattern)}: a wildcard route has no empty token`)

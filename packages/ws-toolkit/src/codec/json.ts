@@ -98,7 +98,8 @@ function names(options: JsonCodecOptions): { key: string; id: string; data: stri
   const { key = 'type', id = 'id', data = 'data' } = options
   const all = [key, id, data].filter((name) => name !== false)
   for (const name of all) {
-    if (typeof name !== 'string' || name === '') throw new TypeError(`jsonCodec: ${String(name)} is not a member name`)
+    if (typeof name !== 'string' || name === '')
+      throw new TypeError(`jsonCodec: ${JSON.stringify(name)} is not a member name`)
   }
   if (new Set([...all, 'error', 'done']).size !== all.length + 2) {
     throw new TypeError(`jsonCodec: ${all.join(', ')}, error and done must be different names`)

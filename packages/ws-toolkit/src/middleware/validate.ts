@@ -41,6 +41,7 @@ export function validate<U>({ input, output }: ValidateOptions): Middleware<U> {
     const answered = output === undefined ? request : checkingReplies(request, output)
     if (input === undefined) return after(next(answered), output)
     const result = input['~standard'].validate(request.data)
+    // oxlint-disable-next-line promise/no-callback-in-promise -- the rest of the chain is what comes after
     if (result instanceof Promise) return result.then((late) => after(next(accepted(answered, late)), output))
     return after(next(accepted(answered, result)), output)
   }
@@ -52,12 +53,12 @@ function accepted<U>(request: WsRequest<U>, result: SchemaResult<unknown>): WsRe
   throw new WsError('invalid_params', { details: { issues } })
 }
 
-function after(reply: Reply | Promise<Reply>, output: StandardSchema | undefined): Reply | Promise<Reply> {
+function after(reply: Reply, output: StandardSchema | undefined): Reply {
   if (output === undefined) return reply
   return reply instanceof Promise ? reply.then((value) => checked(value, output)) : checked(reply, output)
 }
 
-function checked(value: Reply, output: StandardSchema): Reply | Promise<Reply> {
+function checked(value: Reply, output: StandardSchema): Reply {
   // No answer is none, whatever the schema says.
   if (value === undefined) return undefined
   if (isStream(value)) return checkedStream(value, output)
@@ -65,7 +66,7 @@ function checked(value: Reply, output: StandardSchema): Reply | Promise<Reply> {
   return result instanceof Promise ? result.then(sendable) : sendable(result)
 }
 
-async function* checkedStream(stream: AsyncIterable<unknown>, output: StandardSchema): AsyncGenerator<unknown> {
+async function* checkedStream(stream: AsyncIterable<unknown>, output: StandardSchema): AsyncGenerator {
   for await (const value of stream) yield await checked(value, output)
 }
 
