@@ -22,7 +22,7 @@ export class AckLedger {
   #seen = 0
   readonly #owed: Owed[] = []
   readonly #groups: Group[] = []
-  /** For each PING under way, how many commands were sent before it. */
+  /** For each PING under way, its place among the commands. */
   readonly #pings: number[] = []
 
   /** Notes a command that went to the server. */
@@ -61,16 +61,21 @@ export class AckLedger {
     }
   }
 
+  /** Notes a PING, whose PONG has its place among the answers. */
   pinged(): void {
-    this.#pings.push(this.#sent)
+    this.#pings.push(this.#sent++)
   }
 
-  /** A PONG proves that everything before its PING was answered, also where the server counted in another way. */
+  /**
+   * Gives all that has to come before this PONG, which proves that everything before its PING was answered, also where the
+   * server counted in another way. `settle()` follows once the PONG is on its way.
+   */
   ponged(): void {
-    const sent = this.#pings.shift()
-    if (sent === undefined) return
-    this.#seen = Math.max(this.#seen, sent)
+    const place = this.#pings.shift()
+    if (place === undefined) return
+    this.#seen = Math.max(this.#seen, place)
     while ((this.#groups[0]?.end ?? Infinity) <= this.#seen) this.#groups.shift()
     this.settle()
+    this.#seen = Math.max(this.#seen, place + 1)
   }
 }

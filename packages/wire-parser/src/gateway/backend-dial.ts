@@ -31,7 +31,8 @@ export async function dialBackend(
     return await dial.run()
   } catch (error) {
     dial.destroy()
-    throw error instanceof WireError ? error : unavailable(backend, error)
+    const isSaid = error instanceof WireError && error.code === 'backend_unavailable'
+    throw isSaid ? error : unavailable(backend, error)
   } finally {
     signal.removeEventListener('abort', abort)
   }

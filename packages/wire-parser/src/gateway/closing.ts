@@ -48,6 +48,7 @@ export class Closing {
       return
     }
     this.#begin(cause, error)
+    session.acks.pinged()
     this.#fence = ++session.pings
     session.backendOutlet?.insert(ping)
     this.#after(lingerMs, () => this.#speak())

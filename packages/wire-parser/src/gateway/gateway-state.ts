@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomBytes } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import type { Admission, Permit } from '../admission.ts'
 import { isRefusal } from '../admission.ts'
 import { TimerWheel } from '../bus/timer-wheel.ts'
@@ -44,6 +45,8 @@ export class GatewayState {
 
   constructor(options: ResolvedOptions) {
     this.options = options
+    // Every dial under way listens to it.
+    setMaxListeners(0, this.abort.signal)
     this.waiting = new WaitingRoom(options.limits)
     this.registry = new ConnectionRegistry()
     this.tracing = new Tracing(() => this.registry.sessions())

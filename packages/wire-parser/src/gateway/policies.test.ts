@@ -267,7 +267,6 @@ describe('rates', () => {
       { rates: [{ by: 'user', messagesPerSecond: 0.001, burstMessages: 1, action: 'error' }] },
       { authenticate: ({ user = '' }) => ({ id: user, name: user, claims: {}, permissions: compilePermissions({}) }) },
     )
-    const as = (user: string): string => `CONNECT {"verbose":false,"pedantic":false,"user":"${user}"}\r\n`
     expect(await answers(rig, 'PUB a 0\r\n\r\n', as('ada'))).toBe('')
     expect(await answers(rig, 'PUB a 0\r\n\r\n', as('bob'))).toBe('')
     expect(await answers(rig, 'PUB a 0\r\n\r\n', as('ada'))).toBe(`-ERR 'Rate Limit Exceeded'\r\n`)
@@ -275,10 +274,6 @@ describe('rates', () => {
 })
 
 describe('headers', () => {
-  const block = (lines: string): string => `NATS/1.0\r\n${lines}\r\n`
-  const hpub = (subject: string, headers: string, payload: string): string =>
-    `HPUB ${subject} ${headers.length} ${headers.length + payload.length}\r\n${headers}${payload}\r\n`
-
   it('are stripped of what clients must not say, under every spelling a reader may know', async () => {
     const rig = await rigWith({ headers: { strip: ['Secret*', 'Nats-Trace-Dest'] } })
     const forged = block(
@@ -378,3 +373,15 @@ describe('limits on subscriptions', () => {
     expect(await client.settled()).toBe('MSG a 4 0\r\n\r\n')
   })
 })
+
+function as(user: string): string {
+  return `CONNECT {"verbose":false,"pedantic":false,"user":"${user}"}\r\n`
+}
+
+function block(lines: string): string {
+  return `NATS/1.0\r\n${lines}\r\n`
+}
+
+function hpub(subject: string, headers: string, payload: string): string {
+  return `HPUB ${subject} ${headers.length} ${headers.length + payload.length}\r\n${headers}${payload}\r\n`
+}

@@ -231,7 +231,7 @@ export class Session implements WireConnection {
     if (!this.hasPassed) this.#pass()
     if (verb === Verb.PING) {
       this.pings++
-      if (this.isVerbose) this.acks.pinged()
+      this.acks.pinged()
     } else if (this.isVerbose && verb <= Verb.CONNECT) {
       this.acks.sent()
     }
@@ -283,7 +283,7 @@ export class Session implements WireConnection {
   ponged(): boolean {
     this.pongs++
     this.subscriptions.ponged(this.pongs)
-    if (this.isVerbose) this.acks.ponged()
+    this.acks.ponged()
     return !this.closing.ponged()
   }
 
