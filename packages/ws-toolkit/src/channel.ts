@@ -68,7 +68,7 @@ interface Route<U> {
 }
 
 /** The label of requests without a route. */
-export const noRoute = '(none)'
+const noRoute = '(none)'
 
 export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
   readonly path: string

@@ -22,7 +22,7 @@ export function transportFault(): string | undefined {
 }
 
 /** The same for any class of sockets. */
-export function faultOf(socketClass: typeof RouteSocket): string | undefined {
+function faultOf(socketClass: typeof RouteSocket): string | undefined {
   try {
     const { ws, stream } = openInMemory(socketClass)
     return framingFault(ws, stream) ?? closingFault(ws, stream)

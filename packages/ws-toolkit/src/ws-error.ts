@@ -132,7 +132,7 @@ export class WsError extends Error {
 }
 
 /** Whether `text` is one of the codes. */
-export function isWsErrorCode(text: string): text is WsErrorCode {
+function isWsErrorCode(text: string): text is WsErrorCode {
   return Object.hasOwn(table, text)
 }
 

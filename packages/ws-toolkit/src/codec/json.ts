@@ -65,7 +65,7 @@ export function jsonCodec(options: JsonCodecOptions = {}): Codec {
 }
 
 /** What a client reads of an error. */
-export function errorObject({ code, message, retryAfterMs, details }: WsError): object {
+function errorObject({ code, message, retryAfterMs, details }: WsError): object {
   return {
     code,
     message,
@@ -75,7 +75,7 @@ export function errorObject({ code, message, retryAfterMs, details }: WsError): 
 }
 
 /** Reads an id; throws WsError `invalid_request` for what is neither a string nor a number. */
-export function requestIdOf(value: unknown, name: string): RequestId | undefined {
+function requestIdOf(value: unknown, name: string): RequestId | undefined {
   if (value === undefined || typeof value === 'string' || typeof value === 'number') return value
   throw new WsError('invalid_request', { message: `${JSON.stringify(name)} is neither a string nor a number` })
 }
