@@ -149,12 +149,12 @@ export class ServerModel {
   }
 
   #deliver(subject: string, parts: readonly string[]): void {
-    const groups = new Set<string>()
+    const queues = new Set<string>()
     for (const [sid, subscription] of this.#subscriptions) {
       if (!matches(subscription.pattern.split('.'), subject.split('.'))) continue
-      const group = `${subscription.pattern} ${subscription.queue}`
-      if (subscription.queue !== '' && groups.has(group)) this.isAmbiguous = true
-      groups.add(group)
+      // A queue is one whatever its members subscribe to.
+      if (subscription.queue !== '' && queues.has(subscription.queue)) this.isAmbiguous = true
+      queues.add(subscription.queue)
       this.output.push(message(sid, parts))
       subscription.delivered++
       if (subscription.delivered === subscription.max) this.#subscriptions.delete(sid)
