@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { ServerResponse } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { JsonText } from '../codec/json-text.ts'
 import { jsonRpc } from '../codec/json-rpc.ts'
@@ -266,11 +267,7 @@ describe('httpBackend', () => {
 
   it.each([
     ['headers', () => {}],
-    [
-      'body',
-      (outgoing: import('node:http').ServerResponse) =>
-        void outgoing.writeHead(200, { 'Content-Length': '10' }).write('x'),
-    ],
+    ['body', (outgoing: ServerResponse) => void outgoing.writeHead(200, { 'Content-Length': '10' }).write('x')],
   ])('waits for the %s no longer than it may', async (_part, respond) => {
     const service = await startService((_incoming, outgoing) => respond(outgoing))
     const backend = httpBackend({ origin: service.origin, request: get, timeoutMs: 100 })
@@ -489,7 +486,7 @@ describe('httpBackend with streams', () => {
   })
 
   it('hands items on as they come', async () => {
-    let outgoing: import('node:http').ServerResponse | undefined
+    let outgoing: ServerResponse | undefined
     const service = await startService((_incoming, response) => {
       outgoing = response.writeHead(200, { 'Content-Type': 'application/jsonl' })
       outgoing.write('1\n')
@@ -522,7 +519,7 @@ describe('httpBackend with streams', () => {
 
   it('stops reading the service while nobody reads the stream', async () => {
     let written = 0
-    let outgoing: import('node:http').ServerResponse | undefined
+    let outgoing: ServerResponse | undefined
     const service = await startService((_incoming, response) => {
       outgoing = response.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
       const write = (): void => {

@@ -60,6 +60,7 @@ async function ask(balancer: LoadBalancer, times: number, key = 'k'): Promise<st
   return codes
 }
 
+const one: Handler = () => 1
 const calls = (targets: readonly TestTarget[]): number[] => targets.map((target) => target.calls)
 
 describe('loadBalancer', () => {
@@ -246,20 +247,17 @@ describe('loadBalancer', () => {
   it.each([
     [{ targets: [] }, 'loadBalancer.targets: names no target'],
     [{ targets: undefined as never }, 'loadBalancer.targets: names no target'],
-    [{ targets: [{ handler: () => 1, weight: 0 }] }, 'loadBalancer.targets: every weight is 0'],
+    [{ targets: [{ handler: one, weight: 0 }] }, 'loadBalancer.targets: every weight is 0'],
     [{ targets: [{ handler: 'x' as never }] }, 'loadBalancer.targets[0].handler'],
-    [{ targets: [{ handler: () => 1, weight: -1 }] }, 'loadBalancer.targets[0].weight: -1'],
-    [{ targets: [{ handler: () => 1, weight: NaN }] }, 'loadBalancer.targets[0].weight: NaN'],
-    [{ targets: [{ handler: () => 1, name: '1' }, { handler: () => 1 }] }, 'two have the same name'],
-    [{ targets: [{ handler: () => 1 }], pick: 'first' as never }, 'loadBalancer.pick: "first"'],
-    [{ targets: [{ handler: () => 1 }], eject: { failures: 0 } }, 'loadBalancer.eject.failures: 0'],
-    [{ targets: [{ handler: () => 1 }], eject: { after: 1 } as never }, 'there is no option "after"'],
-    [{ targets: [{ handler: () => 1 }], probe: {} as never }, 'loadBalancer.probe.check: is missing'],
-    [
-      { targets: [{ handler: () => 1 }], probe: { check: () => {}, intervalMs: 0 } },
-      'loadBalancer.probe.intervalMs: 0',
-    ],
-    [{ targets: [{ handler: () => 1 }], health: 1 } as never, 'there is no option "health"'],
+    [{ targets: [{ handler: one, weight: -1 }] }, 'loadBalancer.targets[0].weight: -1'],
+    [{ targets: [{ handler: one, weight: NaN }] }, 'loadBalancer.targets[0].weight: NaN'],
+    [{ targets: [{ handler: one, name: '1' }, { handler: one }] }, 'two have the same name'],
+    [{ targets: [{ handler: one }], pick: 'first' as never }, 'loadBalancer.pick: "first"'],
+    [{ targets: [{ handler: one }], eject: { failures: 0 } }, 'loadBalancer.eject.failures: 0'],
+    [{ targets: [{ handler: one }], eject: { after: 1 } as never }, 'there is no option "after"'],
+    [{ targets: [{ handler: one }], probe: {} as never }, 'loadBalancer.probe.check: is missing'],
+    [{ targets: [{ handler: one }], probe: { check: () => {}, intervalMs: 0 } }, 'loadBalancer.probe.intervalMs: 0'],
+    [{ targets: [{ handler: one }], health: 1 } as never, 'there is no option "health"'],
   ])('refuses %j', (options, message) => {
     expect(() => loadBalancer(options)).toThrow(message)
   })

@@ -25,8 +25,10 @@ export interface TestService {
   open(): number
 }
 
-export async function startService(listener: RequestListener): Promise<TestService> {
-  const server = createServer(listener)
+export async function startService(
+  listener: (...request: Parameters<RequestListener>) => unknown,
+): Promise<TestService> {
+  const server = createServer((incoming, outgoing) => void listener(incoming, outgoing))
   return serviceOf(server, 'http')
 }
 

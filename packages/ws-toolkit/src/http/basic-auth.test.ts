@@ -106,7 +106,10 @@ describe('basicAuth', () => {
 
   it('guards a channel', async () => {
     const gateway = wsGateway()
-    gateway.channel('/', {}).http(basicAuth({ users })).default(({ connection }) => connection.principal?.id)
+    gateway
+      .channel('/', {})
+      .http(basicAuth({ users }))
+      .default(({ connection }) => connection.principal?.id)
     const host = await startAttached(new Hono().route('/', gateway.routes))
     await expect(open(host, '/')).rejects.toThrow('401')
     const { ws, next } = await open(host, '/', { headers: { authorization: basic('jo:s3cret: with colon') } })

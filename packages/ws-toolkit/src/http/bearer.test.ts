@@ -151,7 +151,7 @@ describe('bearer', () => {
 
   it.each([
     [{ from: [] }, 'bearer.from: names no place'],
-    [{ from: ['body' as never] }, "bearer.from: \"body\" is not 'header'"],
+    [{ from: ['body' as never] }, 'bearer.from: "body" is not \'header\''],
     [{ from: ['query:' as never] }, 'bearer.from: "query:"'],
     [{ from: ['cookie:a b' as never] }, 'bearer.from: "cookie:a b"'],
     [{ from: [7 as never] }, 'bearer.from: 7'],

@@ -167,10 +167,10 @@ describe('AddressBlocks', () => {
     const blocks = new AddressBlocks('x', ['192.0.2.1', '10.0.0.0/8', '2001:db8::/32', '0.0.0.0/32'])
     const held = ['192.0.2.1', '10.255.0.1', '2001:db8:1::', '0.0.0.0']
     const others = ['192.0.2.2', '11.0.0.1', '2001:db9::', '::1', '0.0.0.1']
-    expect([held.map((address) => blocks.holds(address)), others.map((address) => blocks.holds(address))]).toStrictEqual([
-      held.map(() => true),
-      others.map(() => false),
-    ])
+    expect([
+      held.map((address) => blocks.holds(address)),
+      others.map((address) => blocks.holds(address)),
+    ]).toStrictEqual([held.map(() => true), others.map(() => false)])
   })
 })
 

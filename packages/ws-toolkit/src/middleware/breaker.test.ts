@@ -170,7 +170,7 @@ describe('breaker', () => {
     const stream = new TestStream()
     const reply = run([middleware], () => stream)
     expect(run([middleware], ok)).toBe('ok')
-    stream.fail(new WsError('bad_reply'))
+    stream.break(new WsError('bad_reply'))
     await codeOf(() => itemsOf(reply))
     expect(await codeOf(() => run([middleware], ok))).toBe('circuit_open')
   })

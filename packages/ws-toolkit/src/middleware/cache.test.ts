@@ -443,7 +443,7 @@ describe('cache of streams', () => {
     const stream = new TestStream()
     const codes = [() => stream, counting()].map((handler) => codeOf(() => itemsOf(run([middleware], handler))))
     stream.push(1)
-    stream.fail(new WsError('bad_reply'))
+    stream.break(new WsError('bad_reply'))
     expect(await Promise.all(codes)).toStrictEqual(['bad_reply', 'bad_reply'])
     expect(run([middleware], () => 'anew')).toBe('anew')
   })

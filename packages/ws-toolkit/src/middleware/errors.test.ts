@@ -46,10 +46,10 @@ describe('errors', () => {
   it('has the last word in a stream that breaks', async () => {
     const stream = new TestStream()
     stream.push(1)
-    stream.fail(new WsError('bad_reply'))
+    stream.break(new WsError('bad_reply'))
     expect(await itemsOf(run([errors(({ code }) => code)], () => stream))).toStrictEqual([1, 'bad_reply'])
     const silent = new TestStream()
-    silent.fail(new WsError('bad_reply'))
+    silent.break(new WsError('bad_reply'))
     expect(await itemsOf(run([errors(() => undefined)], () => Promise.resolve(silent)))).toStrictEqual([])
   })
 

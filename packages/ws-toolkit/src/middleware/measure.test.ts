@@ -56,7 +56,7 @@ describe('measure', () => {
     await pass(100)
     expect(seen).toStrictEqual([])
     if (finish === 'end') stream.end()
-    if (finish === 'fail') stream.fail(new WsError('bad_reply'))
+    if (finish === 'fail') stream.break(new WsError('bad_reply'))
     if (finish === 'return') await reply.return?.()
     else await codeOf(() => itemsOf(reply))
     expect(seen).toStrictEqual([['key', { code: finish === 'fail' ? 'bad_reply' : 'ok', ms: 100 }]])

@@ -117,10 +117,10 @@ export class TestStream implements AsyncIterableIterator<unknown> {
     this.#add(Promise.resolve({ done: true, value: undefined }))
   }
 
-  fail(error: unknown): void {
-    const failed = Promise.reject<IteratorResult<unknown>>(error as Error)
-    failed.catch(() => {})
-    this.#add(failed)
+  break(reason: unknown): void {
+    const broken = Promise.reject<IteratorResult<unknown>>(reason as Error)
+    broken.catch(() => {})
+    this.#add(broken)
   }
 
   [Symbol.asyncIterator](): this {

@@ -144,7 +144,7 @@ describe('retry', () => {
     const reply = run([retry({ delay: linear(0) })], () => {
       const stream = new TestStream()
       stream.push(1)
-      stream.fail(new WsError('timeout'))
+      stream.break(new WsError('timeout'))
       streams.push(stream)
       return stream
     })

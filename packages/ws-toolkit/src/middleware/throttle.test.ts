@@ -55,7 +55,7 @@ describe('throttle', () => {
       const reply = run([middleware], () => stream) as AsyncIterableIterator<unknown>
       expect(await codeOf(() => run([middleware], () => 'none'))).toBe('overloaded')
       if (finish === 'end') stream.end()
-      if (finish === 'fail') stream.fail(new WsError('bad_reply'))
+      if (finish === 'fail') stream.break(new WsError('bad_reply'))
       if (finish === 'return') await reply.return?.()
       else await codeOf(() => itemsOf(reply))
       expect(run([middleware], () => 'free')).toBe('free')

@@ -121,7 +121,7 @@ describe('tracing', () => {
     const stream = new TestStream()
     const reply = run([tracing({ tracer })], () => stream)
     expect(tracer.spans[0]?.ends).toBe(0)
-    stream.fail(new WsError('bad_reply'))
+    stream.break(new WsError('bad_reply'))
     expect(await codeOf(() => itemsOf(reply))).toBe('bad_reply')
     expect(tracer.spans).toMatchObject([{ attributes: { 'error.type': 'bad_reply' }, ends: 1 }])
   })
@@ -186,7 +186,9 @@ describe('tracing', () => {
 describe('tracing of upgrades', () => {
   function appWith(tracer: Tracer, status: number): Hono {
     const app = new Hono()
-    app.get('/ws/:room', tracing({ tracer }).upgrade, (c) => c.text(c.get('traceparent' as never), status as 200))
+    app.get('/ws/:room', tracing({ tracer }).upgrade, (c) =>
+      c.text(String(c.get('traceparent' as never)), status as 200),
+    )
     app.onError((_error, c) => c.text('internal', 500))
     app.get('/fails', tracing({ tracer }).upgrade, () => {
       throw new Error('broken')
