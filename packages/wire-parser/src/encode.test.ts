@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest'
 import { bytesOf, textOf } from './conformance/recording.test-support.ts'
-import { encodeOperation, maxControlLineBytes, maxOperationBytes, writeControlLine, writeOperation } from './encode.ts'
+import { encodeOperation, controlLineRoom, operationRoom, writeControlLine, writeOperation } from './encode.ts'
 import type { Operation, OperationView } from './operation.ts'
 import { Parser } from './parser.ts'
 import { parseOperations } from './parse-operations.ts'
@@ -102,7 +102,7 @@ describe('writeOperation', () => {
     const buffer = new Uint8Array(1000)
     let end = 0
     for (const [, operation] of rows) {
-      expect(buffer.length - end).toBeGreaterThanOrEqual(maxOperationBytes(operation))
+      expect(buffer.length - end).toBeGreaterThanOrEqual(operationRoom(operation))
       end = writeOperation(buffer, end, operation)
     }
     expect(textOf(buffer.subarray(0, end))).toBe(rows.map(([wire]) => wire).join(''))
@@ -135,7 +135,7 @@ function withView(side: Side, wire: string, use: (view: OperationView) => void):
 function rewritten(side: Side, wire: string, header: number, total: number): string {
   let text = ''
   withView(side, wire, (view) => {
-    const buffer = new Uint8Array(3 + maxControlLineBytes(view))
+    const buffer = new Uint8Array(3 + controlLineRoom(view))
     text = textOf(buffer.subarray(3, writeControlLine(buffer, 3, view, header, total)))
   })
   return text

@@ -14,13 +14,13 @@ const breaksToken = /[ \t\r\n\uD800-\uDFFF]/u
 
 /** Encodes an operation as one segment: upper-case verb, single blanks, CR LF. Throws TypeError for what is not one. */
 export function encodeOperation(operation: Operation): Uint8Array {
-  const buffer = new Uint8Array(maxOperationBytes(operation))
+  const buffer = new Uint8Array(operationRoom(operation))
   const end = writeOperation(buffer, 0, operation)
   return end === buffer.length ? buffer : buffer.slice(0, end)
 }
 
 /** Most bytes `writeOperation` may need. */
-export function maxOperationBytes(operation: Operation): number {
+export function operationRoom(operation: Operation): number {
   switch (operation.verb) {
     case 'CONNECT':
     case 'INFO':
@@ -45,7 +45,7 @@ export function maxOperationBytes(operation: Operation): number {
 }
 
 /**
- * Writes an operation into a buffer with room for `maxOperationBytes` and returns the offset behind it. Throws TypeError
+ * Writes an operation into a buffer with room for `operationRoom` and returns the offset behind it. Throws TypeError
  * before it has written anything, if a token is empty or holds a blank, or if anything would end a line too early.
  */
 export function writeOperation(into: Uint8Array, offset: number, operation: Operation): number {
@@ -119,7 +119,7 @@ function messageTokens(message: Message): string {
 }
 
 /** Most bytes `writeControlLine` may need for this view. */
-export function maxControlLineBytes(view: OperationView): number {
+export function controlLineRoom(view: OperationView): number {
   const subject = view.subjectEnd - view.subjectStart
   return aroundTokens + subject + (view.replyEnd - view.replyStart) + (view.sidEnd - view.sidStart)
 }
