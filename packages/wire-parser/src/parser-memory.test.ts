@@ -54,12 +54,12 @@ describe('the heap', () => {
   ] as const)(`does not grow over ${millions} million %s of 16 bytes`, (_verb, options, text) => {
     const { read, grown } = readMillions(options, text, false)
     expect(read).toBeGreaterThanOrEqual(millions * 1_000_000)
-    expect(grown).toBeLessThan(200_000)
+    expect(grown).toBeLessThan(500_000)
   })
 
   it('does not grow when every subject is read as a string', () => {
     const { grown } = readMillions({ side: 'server' }, `MSG foo.bar 1 16\r\n${message}`, true)
-    expect(grown).toBeLessThan(200_000)
+    expect(grown).toBeLessThan(500_000)
   })
 
   it('gives nothing to the collector for operations that lie in a chunk', () => {
@@ -76,7 +76,7 @@ describe('the heap', () => {
     // No collection in between: what was allocated is still there.
     const allocated = process.memoryUsage().heapUsed - before
     expect(read).toBe(2 * 200 * 1900)
-    expect(allocated / (200 * 1900)).toBeLessThan(1)
+    expect(allocated / (200 * 1900)).toBeLessThan(4)
   })
 
   it('takes few bytes for a parser without anything to hold', () => {
