@@ -3,17 +3,21 @@ import type { Reply } from '../chain.ts'
 import { closeCode, relayedCloseCode } from '../close-code.ts'
 import type { Connection } from '../connection.ts'
 import type { WsRequest } from '../request.ts'
-import type { WsError } from '../ws-error.ts'
+import { codecOf } from '../connection-codec.ts'
+import { WsError } from '../ws-error.ts'
 import { MatchedUpstream } from './matched-upstream.ts'
 import type { UpstreamMessage } from './reply-match.ts'
 import { Upstream } from './upstream.ts'
 import type { WsBackendRules } from './ws-backend-options.ts'
+
+const needsMatch = 'this service is asked without `match: jsonRpcMatch()`, so that it cannot answer'
 
 /** One client and its own connection to the service. */
 export class ClientLink<U> {
   readonly #connection: Connection<U>
   readonly #rules: WsBackendRules<U>
   readonly #onEnd: () => void
+  readonly #isJsonRpc: boolean
   readonly #upstream: Upstream
   readonly #matched: MatchedUpstream<U> | undefined
   #wasOpen = false
@@ -26,6 +30,7 @@ export class ClientLink<U> {
     this.#connection = connection
     this.#rules = rules
     this.#onEnd = onEnd
+    this.#isJsonRpc = codecOf(connection)?.name === 'json-rpc'
     const { match } = rules
     const dial = (): ReturnType<typeof rules.dial> => rules.dial(connection)
     const owner = {
@@ -72,6 +77,8 @@ export class ClientLink<U> {
   readonly #clientLeft = (): void => this.close(closeCode.goingAway)
 
   #pass(request: WsRequest<U>): Promise<void> | undefined {
+    // JSON-RPC answers every id: the client would get an answer of ours beside that of the service.
+    if (request.id !== undefined && this.#isJsonRpc) throw new WsError('unsupported', { message: needsMatch })
     const message = this.#rules.request(request)
     if (message === undefined) return undefined
     const binary = message === request.bytes ? request.binary : typeof message !== 'string'

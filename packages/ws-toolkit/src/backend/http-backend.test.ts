@@ -79,14 +79,52 @@ describe('httpBackend', () => {
     expect(await nextMessage(ws)).toStrictEqual({ bytes: Buffer.from(body), binary })
   })
 
-  it('puts JSON into the answers of a JSON codec as it is', async () => {
-    const service = await startService((_incoming, outgoing) => answer(outgoing, '{"n": 1.0}', 'application/json'))
-    const { connect } = await startChannel([httpBackend({ origin: service.origin, request: get, as: 'json' })], {
+  it.each([
+    ['auto', 'application/json'],
+    ['auto', 'application/vnd.api+json; charset=utf-8'],
+    ['json', 'text/plain'],
+  ] as const)('puts JSON into the answers of a JSON codec as it is, as %s from %s', async (as, type) => {
+    const service = await startService((_incoming, outgoing) => answer(outgoing, '{"n": 1.0}', type))
+    const { connect } = await startChannel([httpBackend({ origin: service.origin, request: get, as })], {
       codec: jsonRpc(),
     })
     const { ws, next } = await connect()
     ws.send('{"jsonrpc":"2.0","id":1,"method":"x"}')
     expect(await next()).toBe('{"jsonrpc":"2.0","id":1,"result":{"n": 1.0}}')
+  })
+
+  it.each([
+    ['text/plain', 'some text', { result: 'some text' }],
+    ['application/octet-stream', 'bytes', { error: { data: { code: 'bad_reply' } } }],
+    ['text/plain', Buffer.from([0xff]), { error: { data: { code: 'bad_reply' } } }],
+    ['application/json', '{"a":', { error: { data: { code: 'bad_reply' } } }],
+  ])('answers %s %j over a JSON codec', async (type, body, expected) => {
+    const service = await startService((_incoming, outgoing) => answer(outgoing, body, type))
+    const { connect } = await startChannel([httpBackend({ origin: service.origin, request: get })], {
+      codec: jsonRpc(),
+    })
+    const { ws, next } = await connect()
+    ws.send('{"jsonrpc":"2.0","id":1,"method":"x"}')
+    expect(JSON.parse(await next())).toMatchObject(expected)
+  })
+
+  it('puts lines of JSON into the answers of a JSON codec, and data of events as texts', async () => {
+    const service = await startService((incoming, outgoing) =>
+      incoming.url === '/lines'
+        ? answer(outgoing, '{"a":1}\n', 'application/x-ndjson')
+        : answer(outgoing, 'data: {"a":1}\n\n', 'text/event-stream'),
+    )
+    const backend = httpBackend({ origin: service.origin, request: ({ key }) => ({ path: `/${key}` }) })
+    const { connect } = await startChannel([backend], { codec: jsonRpc() })
+    const { ws, next } = await connect()
+    for (const [id, method, value] of [
+      [1, 'lines', { a: 1 }],
+      [2, 'events', '{"a":1}'],
+    ]) {
+      ws.send(JSON.stringify({ jsonrpc: '2.0', id, method }))
+      expect(JSON.parse(await next())).toMatchObject({ method: '$/stream', params: { id, value } })
+      expect(JSON.parse(await next())).toMatchObject({ id, result: null })
+    }
   })
 
   it.each([

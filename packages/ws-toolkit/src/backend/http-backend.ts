@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Handler, Reply } from '../chain.ts'
+import { carriesJson } from '../connection-codec.ts'
 import { isPromise } from '../middleware/outcome.ts'
 import { traceHeadersOf } from '../middleware/tracing.ts'
 import { checkKeys, hook, whole, word } from '../option-check.ts'
@@ -56,6 +57,7 @@ export function httpBackend<U = unknown>(options: HttpBackendOptions<U>): HttpBa
     throw new TypeError('httpBackend.dispatcher: has no dispatch(); give a Pool of undici 7 or later')
   }
   const rules = rulesOf(options)
+  const jsonRules: ExchangeRules = Object.freeze({ ...rules, isJsonCodec: true })
   const pending = new Set<HttpExchange>()
   let isClosed = false
 
@@ -63,7 +65,8 @@ export function httpBackend<U = unknown>(options: HttpBackendOptions<U>): HttpBa
     if (isClosed) throw new WsError('draining')
     if (pending.size >= maxPending) throw new WsError('overloaded')
     const dispatched = dispatchedRequest(sent, origin, traceHeadersOf(request))
-    const mapped = map === undefined ? rules : { ...rules, map: (reply: HttpReply) => map(reply, request) }
+    const known = carriesJson(request.connection) ? jsonRules : rules
+    const mapped = map === undefined ? known : { ...known, map: (reply: HttpReply) => map(reply, request) }
     const exchange = new HttpExchange(mapped, request.signal, () => pending.delete(exchange))
     pending.add(exchange)
     return exchange.begin(dispatcher as HttpDispatcher, dispatched)
@@ -109,6 +112,7 @@ function rulesOf<U>(options: HttpBackendOptions<U>): ExchangeRules {
     maxResponseBytes: whole('httpBackend.maxResponseBytes', options.maxResponseBytes ?? 1_048_576),
     form: word('httpBackend.as', options.as ?? 'auto', replyForms),
     accept: hook('httpBackend.accept', options.accept) ?? isSuccess,
+    isJsonCodec: false,
     map: undefined,
   })
 }

@@ -19,6 +19,8 @@ export interface ExchangeRules {
   readonly streamIdleMs: number
   readonly maxResponseBytes: number
   readonly form: ReplyForm
+  /** Whether the codec of the channel writes JSON. */
+  readonly isJsonCodec: boolean
   readonly accept: (status: number) => boolean
   readonly map: ((reply: HttpReply) => Reply) | undefined
 }
@@ -136,15 +138,15 @@ export class HttpExchange implements ResponseHandler {
   }
 
   #replyOf(body: Buffer): Reply {
-    const { map, form } = this.#rules
+    const { map, form, isJsonCodec } = this.#rules
     if (map !== undefined) return map({ status: this.#status, headers: this.#headers, body })
     // 204 and 205 have no content, so that there is nothing to send.
     if (this.#status === 204 || this.#status === 205) return undefined
-    return replyValue(body, form, mediaType(this.#headers))
+    return replyValue(body, form, mediaType(this.#headers), isJsonCodec)
   }
 
   #startStream(type: string): void {
-    const { map, form, maxResponseBytes, streamIdleMs } = this.#rules
+    const { map, form, isJsonCodec, maxResponseBytes, streamIdleMs } = this.#rules
     const isLines = lineTypes.has(type)
     if (map !== undefined || (!isLines && type !== 'text/event-stream')) return
     const stream = new ItemStream({
@@ -155,7 +157,8 @@ export class HttpExchange implements ResponseHandler {
       },
       cancel: () => this.#break(new WsError('cancelled')),
     })
-    const take = (item: Buffer): void => stream.push(replyValue(item, form, 'text/plain'))
+    const itemType = isLines ? 'application/json' : 'text/plain'
+    const take = (item: Buffer): void => stream.push(replyValue(item, form, itemType, isJsonCodec))
     this.#reader = isLines ? lineItems(maxResponseBytes, take) : eventItems(maxResponseBytes, take)
     this.#stream = stream
     this.#settle(stream)

@@ -12,15 +12,17 @@ export interface HttpReply {
 }
 
 /**
- * What the client gets of a body. `auto`: text where the content type says so and the bytes are UTF-8, else bytes.
- * `json`: JSON that is put into the answer as it is, for `jsonCodec()` and `jsonRpc()`.
+ * What the client gets of a body. `auto` goes by the content type: text where it says so and the bytes are UTF-8, else
+ * bytes; over `jsonCodec()` and `jsonRpc()` JSON is put into the answer as it is, and bytes are no answer. `json` takes
+ * every body for JSON.
  */
 export type ReplyForm = 'auto' | 'text' | 'binary' | 'json'
 
 export const replyForms: readonly ReplyForm[] = ['auto', 'text', 'binary', 'json']
 
+const jsonTypes = /^application\/(?:[\w.+-]+\+)?json$/
 const textTypes =
-  /^(?:text\/|application\/(?:[\w.+-]+\+)?(?:json|xml)\b|application\/(?:javascript|ecmascript|x-www-form-urlencoded|graphql|yaml|toml)\b)/
+  /^(?:text\/.*|application\/(?:(?:[\w.+-]+\+)?xml|javascript|ecmascript|x-www-form-urlencoded|graphql|yaml|toml))$/
 
 /** Gives a header as one text. */
 export function headerText(headers: ResponseHeaders, name: string): string {
@@ -36,13 +38,14 @@ export function mediaType(headers: ResponseHeaders): string {
 }
 
 /** Turns a body into a value for the codec; throws WsError `bad_reply` for what is not what it should be. */
-export function replyValue(body: Buffer, form: ReplyForm, type: string): unknown {
+export function replyValue(body: Buffer, form: ReplyForm, type: string, isJsonCodec: boolean): unknown {
   if (form === 'binary') return body
   if (form === 'json') return jsonText(body)
-  if (form === 'auto' && !textTypes.test(type)) return body
-  if (isUtf8(body)) return body.toString()
-  if (form === 'auto') return body
-  throw new WsError('bad_reply', { message: 'the service answered with what is no text' })
+  if (form === 'text') return isUtf8(body) ? body.toString() : notA('text')
+  const isJson = jsonTypes.test(type)
+  if (isJson && isJsonCodec) return jsonText(body)
+  if ((isJson || textTypes.test(type)) && isUtf8(body)) return body.toString()
+  return isJsonCodec ? notA('text or JSON') : body
 }
 
 /** What a client is told of a response that is no answer. */
@@ -55,13 +58,17 @@ export function refusedReply(status: number, headers: ResponseHeaders): WsError 
   })
 }
 
+function notA(form: string, cause?: unknown): never {
+  throw new WsError('bad_reply', { message: `the service answered with what is no ${form}`, cause })
+}
+
 function jsonText(body: Buffer): JsonText {
   const text = body.toString()
   try {
     // Only to prove it: the text is what is sent.
     JSON.parse(text)
   } catch (cause) {
-    throw new WsError('bad_reply', { message: 'the service answered with what is no JSON', cause })
+    return notA('JSON', cause)
   }
   return new JsonText(text)
 }

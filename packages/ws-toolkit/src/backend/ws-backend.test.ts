@@ -87,6 +87,17 @@ describe('wsBackend', () => {
     expect(await nextMessage(ws)).toStrictEqual({ bytes: Buffer.from('b'), binary: true })
   })
 
+  it('does not answer for the service where JSON-RPC wants an answer', async () => {
+    const service = await startSocketService(echo)
+    const { connect } = await startChannel([wsBackend({ url: service.url })], { codec: jsonRpc() })
+    const { ws, next } = await connect()
+    ws.send('{"jsonrpc":"2.0","id":1,"method":"x"}')
+    const { error } = JSON.parse(await next()) as { error: { message: string; data: { code: string } } }
+    expect([error.data.code, error.message]).toStrictEqual(['unsupported', expect.stringContaining('jsonRpcMatch()')])
+    ws.send('{"jsonrpc":"2.0","method":"x"}')
+    expect(await next()).toBe('{"jsonrpc":"2.0","method":"x"}')
+  })
+
   it('passes on what the service sends together with its handshake', async () => {
     const service = await startSocketService((ws) => ws.send('hello'))
     const { connect } = await startChannel([wsBackend({ url: service.url })])
