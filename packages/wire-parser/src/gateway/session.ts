@@ -85,6 +85,7 @@ export class Session implements WireConnection {
     this.gateway = gateway
     this.origin = origin
     this.principal = origin.principal
+    this.identifiedAs = origin.principal?.id
     this.policy = this.#newPolicy()
     gateway.registry.add(this)
     gateway.watch()

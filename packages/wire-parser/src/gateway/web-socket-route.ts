@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Context, MiddlewareHandler } from 'hono'
-import type { Permit } from '../admission.ts'
+import type { Permit, Refusal } from '../admission.ts'
 import { WireError } from '../wire-error.ts'
 import { handshakeIp } from './client-address.ts'
 import type { ResolvedOptions, WireGatewayOptions } from './gateway-options.ts'
@@ -42,6 +42,13 @@ async function openSocket(state: GatewayState, c: Context): Promise<WireSocketEv
   const ip = clientIp?.(c) ?? handshakeIp(c, trustedProxies)
   const place = state.admit('ws', ip)
   if ('reason' in place) return turnAway(c, place)
+  const who = principal(c)
+  const refused = who === undefined ? undefined : place.permit.identify(who.id)
+  if (refused !== undefined) {
+    place.permit.release()
+    place.leaveWaiting()
+    return tooManyOfOne(c, refused)
+  }
   const url = new URL(c.req.url)
   const session = new Session(state, {
     transport: 'ws',
@@ -51,7 +58,7 @@ async function openSocket(state: GatewayState, c: Context): Promise<WireSocketEv
     port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
     tls: 'none',
     request: c.req.raw,
-    principal: principal(c),
+    principal: who,
     ...place,
   })
   try {
@@ -75,6 +82,11 @@ function turnAway(c: Context, { reason, retryAfterMs }: TurnedAway): Response {
   const code = reason === 'draining' ? 'draining' : reason === 'rate' ? 'rate_limited' : 'too_many_connections'
   const detail = 'no connection is free: try again after Retry-After'
   return problem(c, 503, code, detail, String(Math.max(1, Math.ceil(retryAfterMs / 1000))))
+}
+
+function tooManyOfOne(c: Context, { retryAfterMs }: Refusal): Response {
+  const detail = 'this principal has too many connections: close some'
+  return problem(c, 429, 'rate_limited', detail, String(Math.max(1, Math.ceil(retryAfterMs / 1000))))
 }
 
 function refusal(c: Context, error: WireError): Response {
@@ -101,6 +113,7 @@ function problem(c: Context, status: number, code: string, detail: string, retry
 
 const titles: Readonly<Record<number, string>> = {
   403: 'Forbidden',
+  429: 'Too Many Requests',
   500: 'Internal Server Error',
   501: 'Not Implemented',
   503: 'Service Unavailable',
