@@ -56,7 +56,7 @@ async function serve(natsUrl: string, folder: string): Promise<{ program: Progra
 
 const servers = inject('natsServers')
 
-describe.each(servers)('reliability F1 and F2: the edge loses nats-server $version', (binary) => {
+describe.each(servers)('reliability F1 and F2: the edge loses nats-server $version', { timeout: 60_000 }, (binary) => {
   it('answers 200 requests in flight with 503 within 100 ms, and the next one once the broker is back', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'nats-edge-e2e-'))
     let broker: NatsServer = await startNatsServer({ binary, jetstream: false })

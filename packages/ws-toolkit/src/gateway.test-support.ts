@@ -98,30 +98,6 @@ function clientOf(ws: WebSocket): TestClient {
   }
 }
 
-/** The status of a refused handshake, and its body. */
-export async function refusal(
-  host: TestHost,
-  path: string,
-  options: ClientOptions & { readonly protocols?: string[] } = {},
-): Promise<{ status: number; retryAfter: string | undefined; body: string }> {
-  const { protocols = [], ...rest } = options
-  const ws = new WebSocket(`ws://127.0.0.1:${host.port}${path}`, protocols, rest)
-  ws.on('error', () => {})
-  return new Promise((resolve, reject) => {
-    ws.once('open', () => {
-      ws.terminate()
-      reject(new Error('the handshake was not refused'))
-    })
-    ws.once('unexpected-response', (_request, response) => {
-      let body = ''
-      response.on('data', (chunk) => (body += String(chunk)))
-      response.on('end', () => {
-        resolve({ status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'], body })
-      })
-    })
-  })
-}
-
 /** Finds the events of one type. */
 export function eventsOf<T extends WsEvent['type']>(rig: Rig, type: T): Extract<WsEvent, { type: T }>[] {
   return rig.events.filter((event): event is Extract<WsEvent, { type: T }> => event.type === type)

@@ -268,7 +268,7 @@ export class SendQueue implements Outbox {
       return refuse(frame, 'overloaded')
     }
     const excess = this.bufferedBytes - this.#limits.sendBufferBytes
-    const pushes = this.#frames.filter((queued) => !queued.isReply).reverse()
+    const pushes = this.#frames.filter((queued) => !queued.isReply).toReversed()
     return this.#drop(pushes, excess) || this.#giveUp(frame)
   }
 
