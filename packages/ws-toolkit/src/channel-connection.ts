@@ -407,6 +407,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
     for (const room of this.#rooms ?? []) this.runtime.rooms.leave(this, room)
     this.#calls?.fail()
     this.#pull?.end()
+    this.#pull = undefined
     this.requests?.abort()
     this.#controller?.abort(new WsError('closed'))
     this.runtime.gone(this, info)

@@ -8,7 +8,7 @@ import type { Dispatcher } from './dispatcher.ts'
 import type { InboundLimits } from './intake.ts'
 import { checkKeys, flag, hook, rate, whole, word } from './option-check.ts'
 import { overflowPolicies, type OutboundLimits, type OverflowPolicy } from './overflow-policy.ts'
-import type { CompressionOptions } from './upgrade/socket-options.ts'
+import { resolveSocketOptions, type CompressionOptions } from './upgrade/socket-options.ts'
 import type { MissingOrigin, Origins } from './upgrade/origin.ts'
 
 /** What is known of a client when `onConnect` runs. */
@@ -147,19 +147,29 @@ export function resolveChannelOptions<U>(options: ChannelOptions<U>): ResolvedCh
   }) as ResolvedChannelOptions<U>
 }
 
-// Origins, subprotocols and compression are checked by ./upgrade, which holds sockets to them.
 function protocolOptions<U>(options: ChannelOptions<U>): object {
-  const { codec = rawCodec(), origins = 'same', missingOrigin = 'no-cookie', subprotocols = [] } = options
+  const { codec = rawCodec(), subprotocols = [], origins = 'same', missingOrigin = 'no-cookie' } = options
   if (typeof codec !== 'object' || codec === null || typeof codec.decode !== 'function') {
     throw new TypeError('codec: not a codec; use rawCodec(), jsonCodec() or jsonRpc()')
   }
-  return {
-    codec,
+  const requireSubprotocol = flag('requireSubprotocol', options.requireSubprotocol ?? false)
+  if (requireSubprotocol && subprotocols.length === 0) {
+    throw new TypeError('requireSubprotocol: name the subprotocols that are spoken here')
+  }
+  // Checked by ./upgrade, which holds the sockets to them.
+  const checked = resolveSocketOptions({
     origins,
     missingOrigin,
     subprotocols,
-    requireSubprotocol: flag('requireSubprotocol', options.requireSubprotocol ?? false),
     compression: options.compression ?? false,
+  })
+  return {
+    codec,
+    origins: checked.origins,
+    missingOrigin: checked.missingOrigin,
+    subprotocols: checked.subprotocols,
+    compression: checked.compression,
+    requireSubprotocol,
     maxFragments: whole('maxFragments', options.maxFragments ?? 128),
     maxConnections: whole('maxConnections', options.maxConnections ?? 10_000),
     order: word('order', options.order ?? 'connection', ['connection', 'key', 'unordered']),

@@ -134,7 +134,13 @@ export class RequestDispatcher<U> implements AnsweringDispatcher<U>, Answering<U
         return
       }
       case 'invalid':
-        this.#answerError(connection, { id: incoming.id, key: '' }, incoming.error, batch)
+        // Without an id it is no notification: nobody knows what it is.
+        this.#answerError(
+          connection,
+          incoming.id === undefined ? undefined : { id: incoming.id, key: '' },
+          incoming.error,
+          batch,
+        )
         batch?.finished(undefined)
         return
       case 'ignored':

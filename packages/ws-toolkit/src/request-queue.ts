@@ -79,6 +79,14 @@ export class RequestQueue<U> {
     return true
   }
 
+  /** Resolves when the request may answer; undefined: it may. */
+  turnOf(run: RequestRun<U>): Promise<void> | undefined {
+    if (this.#rules.replyOrder === 'completion' || this.#turns[0] === run || run.isAborted) return undefined
+    return new Promise((resolve) => {
+      run.onTurn = resolve
+    })
+  }
+
   /** The request has had its last answer. */
   finish(run: RequestRun<U>): void {
     run.isDone = true
@@ -137,6 +145,7 @@ export class RequestQueue<U> {
       const held = next?.held
       if (next !== undefined) next.held = undefined
       held?.forEach((frame) => this.#gate.push(frame))
+      next?.onTurn?.()
     }
   }
 

@@ -45,6 +45,8 @@ export class RequestRun<U> implements WsRequest<U> {
   /** Answers that wait for the answers of earlier requests. */
   held: Frame[] | undefined = undefined
   isDone = false
+  /** Called when it is the turn of this request to answer. */
+  onTurn: (() => void) | undefined = undefined
   /** Ends a stream that waits for its next value. */
   interrupt: (() => void) | undefined = undefined
   readonly #answering: Answering<U>
@@ -104,6 +106,7 @@ export class RequestRun<U> implements WsRequest<U> {
     this.#abortReason = reason
     this.#controller?.abort(reason)
     this.interrupt?.()
+    this.onTurn?.()
   }
 }
 

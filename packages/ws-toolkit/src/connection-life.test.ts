@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it, vi } from 'vitest'
+import type { ChannelOptions } from './channel-options.ts'
+import { ConnectionLife, type LifeTimes, type Vitals, type Verdict } from './connection-life.ts'
+import { eventsOf, startGateway, statOf } from './gateway.test-support.ts'
+
+const off: LifeTimes = { heartbeatMs: 0, heartbeatTimeoutMs: 10, idleMs: 0, maxLifetimeMs: 0, sendTimeoutMs: 1000 }
+const calm: Vitals = { bytesRead: 0, activity: 0, isPaused: false, bufferedBytes: 0, progress: 0 }
+
+/** Visits once a second from 0 on, and gives the verdicts with their second. */
+function lifeOf(
+  times: Partial<LifeTimes>,
+  vitalsAt: (second: number) => Partial<Vitals>,
+  seconds: number,
+): [number, Verdict][] {
+  const life = new ConnectionLife({ ...off, ...times }, 0)
+  const verdicts: [number, Verdict][] = []
+  for (let second = 1; second <= seconds; second += 1) {
+    const verdict = life.visit({ ...calm, ...vitalsAt(second) }, second * 1000)
+    if (verdict !== undefined) verdicts.push([second, verdict])
+  }
+  return verdicts
+}
+
+describe('the life of a connection', () => {
+  const beat = { heartbeatMs: 25_000, heartbeatTimeoutMs: 10_000 }
+
+  it('is asked for a sign after a silence, and given up without one', () => {
+    expect(lifeOf(beat, () => ({}), 35)).toStrictEqual([
+      [25, 'ping'],
+      [35, 'missed'],
+    ])
+  })
+
+  it('goes on with any byte that comes, whatever it belongs to', () => {
+    expect(lifeOf(beat, (second) => ({ bytesRead: Math.floor(second / 20) }), 200)).toStrictEqual([])
+    // One byte after the ping is sign enough.
+    expect(lifeOf(beat, (second) => ({ bytesRead: second >= 30 ? 1 : 0 }), 60)).toStrictEqual([
+      [25, 'ping'],
+      [55, 'ping'],
+    ])
+  })
+
+  it('is not asked while we do not read', () => {
+    expect(lifeOf(beat, (second) => ({ isPaused: second <= 100 }), 130)).toStrictEqual([[125, 'ping']])
+  })
+
+  it('may do without heartbeats', () => {
+    expect(lifeOf({ heartbeatMs: 0 }, () => ({}), 1000)).toStrictEqual([])
+  })
+
+  it('is idle without messages either way, whatever else comes', () => {
+    expect(lifeOf({ idleMs: 60_000 }, (second) => ({ bytesRead: second }), 60)).toStrictEqual([[60, 'idle']])
+    expect(lifeOf({ idleMs: 60_000 }, (second) => ({ activity: Math.floor(second / 50) }), 300)).toStrictEqual([])
+  })
+
+  it('ends within a tenth of its longest', () => {
+    for (let run = 0; run < 50; run += 1) {
+      const [first] = lifeOf({ maxLifetimeMs: 100_000 }, () => ({}), 120)
+      expect(first?.[1]).toBe('lifetime')
+      expect(first?.[0]).toBeGreaterThanOrEqual(90)
+      expect(first?.[0]).toBeLessThanOrEqual(111)
+    }
+  })
+
+  it('is stalled when bytes wait and none is taken', () => {
+    const stuck = (second: number): Partial<Vitals> => ({ bufferedBytes: second >= 5 ? 100 : 0, progress: 7 })
+    expect(lifeOf({ sendTimeoutMs: 10_000 }, stuck, 14)).toStrictEqual([[14, 'stalled']])
+    const slow = (second: number): Partial<Vitals> => ({ bufferedBytes: 100, progress: Math.floor(second / 9) })
+    expect(lifeOf({ sendTimeoutMs: 10_000 }, slow, 200)).toStrictEqual([])
+  })
+
+  it('takes the answer to a ping once, and no other', () => {
+    const life = new ConnectionLife({ ...off, ...beat }, 0)
+    expect(life.answered(0, 10)).toBeUndefined()
+    expect(life.visit(calm, 25_000.7)).toBe('ping')
+    expect(life.answered(24_999, 25_010)).toBeUndefined()
+    expect(life.answered(Number.NaN, 25_010)).toBeUndefined()
+    expect(life.answered(25_000, 25_010.7)).toBeCloseTo(10)
+    expect(life.answered(25_000, 25_020)).toBeUndefined()
+    expect(life.silentMs(25_030.7)).toBeCloseTo(20)
+  })
+})
+
+describe('a client', () => {
+  it('that answers no ping is cut', async () => {
+    const rig = await startGateway((gateway) => gateway.channel('/', { heartbeatMs: 60, heartbeatTimeoutMs: 60 }))
+    const client = await rig.connect('/', { autoPong: false })
+    let pings = 0
+    client.ws.on('ping', () => (pings += 1))
+    expect((await client.closed).code).toBe(1006)
+    expect(pings).toBe(1)
+    expect(eventsOf(rig, 'heartbeat.missed')).toHaveLength(1)
+    expect(statOf(rig.gateway, 'heartbeats_missed_total')).toBe(1)
+  })
+
+  it('that answers pings stays, and its round trips are told', async () => {
+    const rig = await startGateway((gateway) => gateway.channel('/', { heartbeatMs: 40, heartbeatTimeoutMs: 1000 }))
+    const client = await rig.connect()
+    await vi.waitFor(() => expect(eventsOf(rig, 'heartbeat.rtt').length).toBeGreaterThan(2))
+    expect(eventsOf(rig, 'heartbeat.rtt').every(({ ms }) => ms >= 0 && ms < 1000)).toBe(true)
+    expect(client.ws.readyState).toBe(client.ws.OPEN)
+  })
+
+  it('that pings us itself is not closed for being idle by liveness, nor kept by it', async () => {
+    const { connect } = await startGateway((gateway) =>
+      gateway.channel('/', { heartbeatMs: 50, heartbeatTimeoutMs: 50, idleMs: 400 }),
+    )
+    const client = await connect('/', { autoPong: false })
+    const pinging = setInterval(() => client.ws.ping(), 20)
+    const startedMs = performance.now()
+    expect(await client.closed).toStrictEqual({ code: 1001, reason: 'inactivity timeout' })
+    clearInterval(pinging)
+    expect(performance.now() - startedMs).toBeGreaterThan(350)
+  })
+
+  it('whose requests are slow is not missed while we do not read', async () => {
+    const rig = await startGateway((gateway) =>
+      gateway
+        .channel('/', { heartbeatMs: 40, heartbeatTimeoutMs: 40, concurrency: 1 })
+        .default(() => new Promise((resolve) => setTimeout(() => resolve('slow'), 400))),
+    )
+    const client = await rig.connect()
+    client.send('x')
+    expect(await client.next()).toBe('slow')
+    expect(eventsOf(rig, 'heartbeat.missed')).toStrictEqual([])
+  })
+
+  it('is closed with 4201 when its credential expires, and not before', async () => {
+    const expiresAt = Date.now() + 300
+    const principal = {
+      id: 't:a',
+      name: 'a',
+      claims: {},
+      permissions: { allows: () => true, covers: () => 'all' as const },
+      expiresAt,
+    }
+    const { connect } = await startGateway((gateway) => gateway.channel('/', { heartbeatMs: 100 }), {
+      principal: () => principal,
+    })
+    const client = await connect()
+    expect(await client.closed).toStrictEqual({ code: 4201, reason: 'credential expired' })
+    expect(Date.now()).toBeGreaterThanOrEqual(expiresAt)
+    expect(Date.now() - expiresAt).toBeLessThan(1000)
+  })
+
+  it('stays when its credential was renewed', async () => {
+    const principal = {
+      id: 't:a',
+      name: 'a',
+      claims: {},
+      permissions: { allows: () => true, covers: () => 'all' as const },
+      expiresAt: Date.now() + 150,
+    }
+    const { connect, gateway } = await startGateway(
+      (gateway) => {
+        gateway.channel('/', { heartbeatMs: 100 }).default((request) => {
+          request.connection.principal = { ...principal, expiresAt: Date.now() + 60_000 }
+          return 'renewed'
+        })
+      },
+      { principal: () => principal },
+    )
+    const client = await connect()
+    client.send('token')
+    expect(await client.next()).toBe('renewed')
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(principal.expiresAt + 200))
+    expect(gateway.registry.size).toBe(1)
+  })
+
+  it('is closed with 4200 at the end of its lifetime', async () => {
+    const { connect } = await startGateway((gateway) => gateway.channel('/', { maxLifetimeMs: 100 }))
+    const client = await connect()
+    expect(await client.closed).toStrictEqual({ code: 4200, reason: 'lifetime' })
+  })
+})
+
+describe('the timer of all connections', () => {
+  it('runs only while there are connections', async () => {
+    const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const { connect, gateway } = await startGateway((gateway) => gateway.channel('/'))
+    const client = await connect()
+    await vi.waitFor(() => expect(gateway.registry.size).toBe(1))
+    client.ws.terminate()
+    await vi.waitFor(() => expect(gateway.registry.size).toBe(0))
+    // It keeps no process alive either way, so it is not among these.
+    expect(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length).toBeLessThanOrEqual(before + 1)
+  })
+})
+
+const times: readonly (keyof ChannelOptions)[] = [
+  'heartbeatMs',
+  'heartbeatTimeoutMs',
+  'idleMs',
+  'maxLifetimeMs',
+  'closeTimeoutMs',
+  'sendTimeoutMs',
+]
+
+const wrongOptions: readonly [options: object, error: ErrorConstructor | TypeErrorConstructor, text: string][] = [
+  ...times.map((name): [object, ErrorConstructor, string] => [{ [name]: -1 }, RangeError, `${name}: -1`]),
+  [{ concurrency: 0 }, RangeError, 'concurrency: 0'],
+  [{ messagesPerSecond: 0 }, RangeError, 'messagesPerSecond: 0'],
+  [{ bytesPerSecond: -5 }, RangeError, 'bytesPerSecond: -5'],
+  [{ onExceeded: 'drop' }, TypeError, 'onExceeded: "drop"'],
+  [{ order: 'any' }, TypeError, 'order: "any"'],
+  [{ replyOrder: 'lifo' }, TypeError, 'replyOrder: "lifo"'],
+  [{ overflow: 'panic' }, TypeError, 'overflow: "panic"'],
+  [{ sendBufferBytes: 0 }, RangeError, 'sendBufferBytes: 0'],
+  [{ sendBufferBytes: 10, lowWaterBytes: 11 }, RangeError, 'lowWaterBytes: 11'],
+  [{ batchMs: 6 }, RangeError, 'batchMs: 6'],
+  [{ maxMessageBytes: 0 }, RangeError, 'maxMessageBytes: 0'],
+  [{ maxFragments: 0 }, RangeError, 'maxFragments: 0'],
+  [{ maxConnections: 0 }, RangeError, 'maxConnections: 0'],
+  [{ maxRooms: 0 }, RangeError, 'maxRooms: 0'],
+  [{ maxSubscriptions: 0 }, RangeError, 'maxSubscriptions: 0'],
+  [{ codec: {} }, TypeError, 'codec'],
+  [{ dispatcher: {} }, TypeError, 'dispatcher'],
+  [{ requireSubprotocol: 'yes' }, TypeError, 'requireSubprotocol: "yes"'],
+  [{ onConnect: 1 }, TypeError, 'onConnect: 1'],
+  [{ onOpen: {} }, TypeError, 'onOpen'],
+  [{ limits: { concurrency: 5 } }, TypeError, 'there is no option "limits"'],
+]
+
+describe('the options of a channel', () => {
+  it.each(wrongOptions)('refuse %j', async (options, error, text) => {
+    const { wsGateway } = await import('./ws-gateway.ts')
+    const make = (): unknown => wsGateway().channel('/', options as never)
+    expect(make).toThrow(error)
+    expect(make).toThrow(text)
+  })
+
+  it('refuse what ./upgrade would refuse at the first handshake, when the channel is made', async () => {
+    const { wsGateway } = await import('./ws-gateway.ts')
+    expect(() => wsGateway().channel('/', { subprotocols: ['a b'] })).toThrow(TypeError)
+    expect(() => wsGateway().channel('/', { origins: ['https://*'] })).toThrow(TypeError)
+    expect(() => wsGateway().channel('/', { missingOrigin: 'maybe' as never })).toThrow(TypeError)
+    expect(() => wsGateway().channel('/', { compression: { level: 10 } })).toThrow(RangeError)
+  })
+})

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it, vi } from 'vitest'
+import { ChannelConnection } from './channel-connection.ts'
+import type { ChannelOptions } from './channel-options.ts'
+import { eventsOf, startGateway, statOf, type Rig, type TestClient } from './gateway.test-support.ts'
+import { jsonCodec, type Connection, type Outbox } from './index.ts'
+
+const piece = 'x'.repeat(10_000)
+const limits = {
+  sendBufferBytes: 100_000,
+  lowWaterBytes: 40_000,
+  messagesPerSecond: Infinity,
+  bytesPerSecond: Infinity,
+}
+
+interface Slow extends Rig {
+  readonly client: TestClient
+  readonly connection: Connection
+}
+
+/** A client that does not read, on a channel of small bounds. */
+async function slowClient(options: ChannelOptions, transport: 'auto' | 'plain' = 'auto'): Promise<Slow> {
+  const rig = await startGateway(
+    (gateway) => gateway.channel('/', { ...limits, ...options }).default((request) => request.data),
+    { transport },
+  )
+  const client = await rig.connect()
+  client.ws.pause()
+  const [connection] = rig.gateway.registry
+  if (connection === undefined) throw new Error('no connection')
+  return { ...rig, client, connection }
+}
+
+/** Sends until nothing more is taken, and gives how many were. */
+async function fill(send: (number: number) => boolean): Promise<number> {
+  for (let number = 0; number < 10_000; number += 1) {
+    if (!send(number)) return number
+    // What the kernel takes, it takes between ticks.
+    if (number % 4 === 3) await new Promise(setImmediate)
+  }
+  throw new Error('the client is not slow')
+}
+
+function numbered(number: number): string {
+  return `${number}:${piece}`
+}
+
+async function rest(client: TestClient): Promise<number[]> {
+  client.ws.resume()
+  let last = -1
+  await vi.waitFor(
+    () => {
+      const isDone = client.messages.length === last
+      last = client.messages.length
+      expect(isDone).toBe(true)
+    },
+    { interval: 60, timeout: 5000 },
+  )
+  return client.messages.map((text) => Number(text.split(':')[0]))
+}
+
+describe.each(['auto', 'plain'] as const)('a client that does not read, transport %s', (transport) => {
+  it('is closed with 4108 by default, with no more held for it than its bound and one message', async () => {
+    const slow = await slowClient({ closeTimeoutMs: 200 }, transport)
+    const { connection } = slow
+    let most = 0
+    await fill((number) => {
+      const isTaken = connection.send(numbered(number))
+      most = Math.max(most, connection.bufferedBytes)
+      return isTaken
+    })
+    expect(most).toBeGreaterThanOrEqual(limits.sendBufferBytes)
+    expect(most).toBeLessThan(limits.sendBufferBytes + 10_020)
+    expect(connection.state).toBe('closing')
+    // It never answers the close frame.
+    await vi.waitFor(() => expect(connection.state).toBe('closed'), { timeout: 3000 })
+    expect(eventsOf(slow, 'connection.closed').map(({ code, wasClean }) => [code, wasClean])).toStrictEqual([
+      [4108, false],
+    ])
+  })
+
+  it('gets the close frame when it reads on in time', async () => {
+    const { connection, client } = await slowClient({}, transport)
+    await fill((number) => connection.send(numbered(number)))
+    client.ws.resume()
+    expect(await client.closed).toStrictEqual({ code: 4108, reason: 'slow consumer' })
+  })
+
+  it('loses the newest messages with drop-newest, and no others', async () => {
+    const slow = await slowClient({ overflow: 'drop-newest' }, transport)
+    const taken = await fill((number) => slow.connection.send(numbered(number)))
+    expect(slow.connection.send('dropped')).toBe(false)
+    expect(await rest(slow.client)).toStrictEqual(Array.from({ length: taken }, (_, index) => index))
+    expect(statOf(slow.gateway, 'messages_dropped_total', { policy: 'drop-newest' })).toBe(2)
+    expect(eventsOf(slow, 'outbound.dropped')).toHaveLength(1)
+    expect(eventsOf(slow, 'outbound.drained')).toMatchObject([{ dropped: 2 }])
+    slow.connection.send('1000000:again')
+    await vi.waitFor(() => expect(slow.client.messages.at(-1)).toBe('1000000:again'))
+  })
+
+  it('loses the oldest messages that wait with drop-oldest, and gets the newest', async () => {
+    const slow = await slowClient({ overflow: 'drop-oldest' }, transport)
+    const { connection, client, gateway } = slow
+    for (let number = 0; number < 1500; number += 1) {
+      expect(connection.send(numbered(number))).toBe(true)
+      expect(connection.bufferedBytes).toBeLessThan(limits.sendBufferBytes + 10_020)
+      if (number % 4 === 3) await new Promise(setImmediate)
+    }
+    const dropped = statOf(gateway, 'messages_dropped_total', { policy: 'drop-oldest' })
+    expect(dropped).toBeGreaterThan(0)
+    const got = await rest(client)
+    expect(got).toHaveLength(1500 - dropped)
+    expect(got.at(-1)).toBe(1499)
+    expect(got.every((number, index) => index === 0 || number > (got[index - 1] ?? 0))).toBe(true)
+  })
+
+  it('gets only the latest message of each key with coalesce', async () => {
+    const slow = await slowClient({ overflow: 'coalesce' }, transport)
+    const { connection, client, gateway } = slow
+    for (let number = 0; number < 1500; number += 1) {
+      expect(connection.send(numbered(number), { key: `k${number % 3}` })).toBe(true)
+      if (number % 4 === 3) await new Promise(setImmediate)
+    }
+    expect(connection.state).toBe('open')
+    const got = await rest(client)
+    expect(got.slice(-3)).toStrictEqual([1497, 1498, 1499])
+    expect(got.length).toBe(1500 - statOf(gateway, 'messages_dropped_total', { policy: 'coalesce' }))
+    expect(got.length).toBeLessThan(1500)
+  })
+
+  it('is closed with coalesce where there is nothing to replace', async () => {
+    const { connection } = await slowClient({ overflow: 'coalesce' }, transport)
+    await fill((number) => connection.send(numbered(number)))
+    expect(connection.state).toBe('closing')
+  })
+
+  it('makes sent() wait with block, and send() say no', async () => {
+    const { connection, client } = await slowClient({ overflow: 'block' }, transport)
+    const taken = await fill((number) => connection.send(numbered(number)))
+    expect(connection.send('no')).toBe(false)
+    let settled = 0
+    const waiting = [taken, taken + 1].map((number) => connection.sent(numbered(number)).then(() => (settled += 1)))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(settled).toBe(0)
+    expect(connection.state).toBe('open')
+    expect(await rest(client)).toStrictEqual(Array.from({ length: taken + 2 }, (_, index) => index))
+    await Promise.all(waiting)
+    expect(settled).toBe(2)
+  })
+
+  it('loses no answer with block, because its requests are not read', async () => {
+    const { connection, client, gateway } = await slowClient({ overflow: 'block' }, transport)
+    const total = 1500
+    for (let number = 0; number < total; number += 1) client.send(numbered(number))
+    await vi.waitFor(() => expect(connection.bufferedBytes).toBeGreaterThanOrEqual(limits.sendBufferBytes))
+    expect(statOf(gateway, 'messages_total', { direction: 'in' })).toBeLessThan(total)
+    client.ws.resume()
+    await vi.waitFor(() => expect(client.messages).toHaveLength(total), { timeout: 10_000 })
+    expect(client.messages.every((text, index) => text.startsWith(`${index}:`))).toBe(true)
+    expect(connection.state).toBe('open')
+  })
+
+  it.each(['drop-oldest', 'drop-newest'] as const)(
+    'keeps its answers with %s, at the price of pushed messages',
+    async (overflow) => {
+      const slow = await slowClient({ overflow, codec: jsonCodec() }, transport)
+      const { connection, client, gateway } = slow
+      for (let number = 0; statOf(gateway, 'messages_dropped_total') === 0; number += 1) {
+        connection.send(JSON.stringify({ push: number, piece }))
+        if (number % 4 === 3) await new Promise(setImmediate)
+      }
+      expect(connection.state).toBe('open')
+      client.send({ type: 'ask', id: 'answer', data: 1 })
+      await vi.waitFor(() => expect(statOf(gateway, 'messages_total', { direction: 'in' })).toBe(1))
+      expect(connection.state).toBe('open')
+      client.ws.resume()
+      await vi.waitFor(() => expect(client.messages.some((text) => text.includes('"id":"answer"'))).toBe(true))
+    },
+  )
+})
+
+describe('a client that does not read', () => {
+  it('is closed with 4108 when it takes nothing for sendTimeoutMs, however little waits', async () => {
+    const slow = await slowClient({
+      sendTimeoutMs: 200,
+      closeTimeoutMs: 100,
+      heartbeatMs: 0,
+      sendBufferBytes: 100_000_000,
+      lowWaterBytes: 100_000_000,
+    })
+    const { connection } = slow
+    await fill((number) => connection.send(numbered(number)) && connection.bufferedBytes < 200_000)
+    await vi.waitFor(() => expect(connection.state).not.toBe('open'), { timeout: 3000 })
+    await vi.waitFor(() => expect(eventsOf(slow, 'connection.closed').map(({ code }) => code)).toStrictEqual([4108]), {
+      timeout: 3000,
+    })
+  })
+
+  it('is seen to take something while one and the same write is under way', async () => {
+    const { connection, client } = await slowClient({ sendBufferBytes: 100_000_000, heartbeatMs: 0 })
+    if (!(connection instanceof ChannelConnection)) throw new Error('not one of ours')
+    const size = 30_000_000
+    connection.send(Buffer.alloc(size))
+    await vi.waitFor(() => expect(connection.bytesOut).toBe(size + 10))
+    const seen = new Set<number>()
+    client.ws.resume()
+    await vi.waitFor(
+      () => {
+        if (connection.bufferedBytes > 0) seen.add(connection.progress)
+        expect(connection.bufferedBytes).toBe(0)
+      },
+      { interval: 1, timeout: 10_000 },
+    )
+    expect(seen.size).toBeGreaterThan(3)
+  })
+
+  it('does not slow the others down, nor do those that flood', async () => {
+    const rig = await startGateway((gateway) => {
+      gateway.channel('/', { ...limits, closeTimeoutMs: 100 }).default((request) => request.data)
+    })
+    const slow = await Promise.all(Array.from({ length: 20 }, () => rig.connect()))
+    const quick = await Promise.all(Array.from({ length: 20 }, () => rig.connect()))
+    for (const { ws } of slow) ws.pause()
+    const room = [...rig.gateway.registry]
+    const message = 'x'.repeat(50_000)
+    for (let round = 0; round < 150; round += 1) {
+      for (const connection of room) connection.send(message)
+      await new Promise(setImmediate)
+    }
+    await vi.waitFor(() => expect(quick.every((client) => client.messages.length === 150)).toBe(true), {
+      timeout: 10_000,
+    })
+    await vi.waitFor(() => expect(rig.gateway.registry.size).toBe(20), { timeout: 3000 })
+    for (const connection of rig.gateway.registry) expect(connection.bufferedBytes).toBe(0)
+  })
+})
+
+describe('the outbox of a dispatcher', () => {
+  it('can be thinned and merged when it overflows, and the connection goes on', async () => {
+    let overflows = 0
+    const overflow = (connection: Connection, outbox: Outbox): void => {
+      overflows += 1
+      const numbers = [...outbox].map(({ payload }) => Buffer.from(payload).toString().split(':')[0])
+      expect(outbox.frames).toBe(numbers.length)
+      expect(outbox.bytes).toBe([...outbox].reduce((sum, { size }) => sum + size, 0))
+      expect(outbox.socketBytes + outbox.bytes).toBe(connection.bufferedBytes)
+      expect(outbox.retain(() => false)).toBe(numbers.length)
+      connection.send(`${numbers.join('+')}:merged`)
+    }
+    const rig = await startGateway((gateway) =>
+      gateway.channel('/', { ...limits, dispatcher: { message: () => {}, overflow } }),
+    )
+    const client = await rig.connect()
+    client.ws.pause()
+    const [connection] = rig.gateway.registry
+    if (connection === undefined) throw new Error('no connection')
+    for (let number = 0; number < 1500; number += 1) {
+      expect(connection.send(numbered(number))).toBe(true)
+      if (number % 4 === 3) await new Promise(setImmediate)
+    }
+    expect(overflows).toBeGreaterThan(1)
+    client.ws.resume()
+    await vi.waitFor(() => expect(client.messages.at(-1)?.startsWith('1499:')).toBe(true), { timeout: 5000 })
+    const seen = client.messages.flatMap((text) => text.split(':')[0]?.split('+').map(Number) ?? [])
+    expect(seen).toStrictEqual(Array.from({ length: 1500 }, (_, index) => index))
+  })
+
+  it('is given up with 4108 when that makes no room, after its last words', async () => {
+    const causes: string[] = []
+    const rig = await startGateway((gateway) =>
+      gateway.channel('/', {
+        ...limits,
+        dispatcher: {
+          message: () => {},
+          overflow: () => {},
+          closing: (connection, cause) => {
+            causes.push(cause)
+            connection.send('last words')
+          },
+        },
+      }),
+    )
+    const client = await rig.connect()
+    client.ws.pause()
+    const [connection] = rig.gateway.registry
+    if (connection === undefined) throw new Error('no connection')
+    await fill((number) => connection.send(numbered(number)))
+    client.ws.resume()
+    expect((await client.closed).code).toBe(4108)
+    expect(causes).toStrictEqual(['slow'])
+    expect(client.messages.at(-1)).toBe('last words')
+  })
+})
