@@ -330,7 +330,6 @@ describe('concurrency', () => {
     const { connect } = await start({ concurrency: 1 }, (channel) =>
       channel.default(async (request) => {
         started.push(Number(request.data))
-        null
       }),
     )
     const client = await connect()
@@ -634,7 +633,7 @@ describe('JSON-RPC', () => {
   it('answers a batch with one message, in which no notification and every fault has its place', async () => {
     const { connect } = await start({ codec: jsonRpc() }, (channel) =>
       channel
-        .route('double', async ({ data }) => (data as number[])[0] ?? 0 * 2)
+        .route('double', async ({ data }) => ((data as number[])[0] ?? 0) * 2)
         .route('fail', () => {
           throw new WsError('conflict')
         }),
