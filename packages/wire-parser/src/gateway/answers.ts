@@ -40,7 +40,7 @@ export class Answers {
   }
 
   /** Carries out what a policy has found. */
-  denial({ code, text, closes, policy, rule }: Denial, _view: OperationView | undefined): Effect {
+  denial({ code, text, closes, policy, rule }: Denial): Effect {
     const session = this.#session
     if (text === undefined) return () => this.ok()
     if (!closes) return () => this.error(text)

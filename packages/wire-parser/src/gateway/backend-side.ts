@@ -58,6 +58,10 @@ export class BackendSide implements FlowOwner {
     return verb > Verb.HMSG || this.#session.delivering(subscription)
   }
 
+  failed(error: unknown): void {
+    this.#session.closing.broken(error)
+  }
+
   #message(flow: Flow, view: OperationView, start: number, end: number): void {
     const session = this.#session
     if (view.streamed) {

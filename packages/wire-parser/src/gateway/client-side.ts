@@ -4,6 +4,7 @@ import type { WireError } from '../wire-error.ts'
 import { ConnectJudge } from './connect-judge.ts'
 import type { Effect, Flow, FlowOwner, Outcome } from './flow.ts'
 import { PublishJudge } from './publish-judge.ts'
+import { keptView } from './seen-operation.ts'
 import type { Session } from './session.ts'
 import { SubscribeJudge } from './subscribe-judge.ts'
 
@@ -62,6 +63,10 @@ export class ClientSide implements FlowOwner {
     return true
   }
 
+  failed(error: unknown): void {
+    this.#session.closing.broken(error)
+  }
+
   #publish(flow: Flow, view: OperationView, start: number, end: number): void {
     const session = this.#session
     session.published(view)
@@ -85,13 +90,19 @@ export class ClientSide implements FlowOwner {
     this.#isDiscarding = false
   }
 
+  // These change what is known of the connection, so each is judged when all before it is done, and before all behind it.
   #command(flow: Flow, view: OperationView, start: number, end: number): void {
-    const outcome = view.verb === Verb.CONNECT ? this.#connects.judge(view) : this.#judgeOther(view)
-    flow.settle(outcome, view, { start, end }, { isBarrier: true })
+    if (flow.isPending) {
+      const kept = keptView(view)
+      flow.settleInTurn(() => this.#judgeCommand(kept), view, end)
+    } else {
+      flow.settle(this.#judgeCommand(view), view, { start, end }, { isBarrier: true })
+    }
   }
 
-  // A client's INFO is for nobody; the server takes it and does nothing.
-  #judgeOther(view: OperationView): Outcome {
+  #judgeCommand(view: OperationView): Outcome {
+    if (view.verb === Verb.CONNECT) return this.#connects.judge(view)
+    // A client's INFO is for nobody; the server takes it and does nothing.
     return view.verb === Verb.INFO ? undefined : this.#subscribes.judge(view)
   }
 }

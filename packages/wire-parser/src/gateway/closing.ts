@@ -87,6 +87,12 @@ export class Closing {
     this.destroy(causes[error.code] ?? 'internal_error')
   }
 
+  /** Cuts both sides off because something went wrong in here: that is this connection's trouble only. */
+  broken(error: unknown): void {
+    this.#session.audit.hookFailed('gateway', error)
+    this.destroy('internal_error')
+  }
+
   /** Ends both sides without a word. */
   end(cause: CloseCause, webSocketCode = 1001): void {
     if (this.hasBegun) return
@@ -112,7 +118,7 @@ export class Closing {
     this.#cause ??= error === undefined ? 'client_closed' : 'connection_error'
     const { backend, backendOutlet, clientFlow } = this.#session
     clientFlow?.close()
-    backendOutlet?.flush()
+    backendOutlet?.end()
     backend?.end(1000)
     if (backend === undefined) this.#isBackendGone = true
     this.#finish()
@@ -180,7 +186,7 @@ export class Closing {
     this.#error = undefined
     this.#endClient(webSocketCode)
     this.#session.clientFlow?.close()
-    backendOutlet?.flush()
+    backendOutlet?.end()
     backend?.end(1000)
     if (backend === undefined) this.#isBackendGone = true
     this.#finish()
@@ -189,7 +195,7 @@ export class Closing {
   #endClient(webSocketCode: number): void {
     const { client, clientOutlet, backendFlow } = this.#session
     backendFlow?.close()
-    clientOutlet?.flush()
+    clientOutlet?.end()
     client?.end(webSocketCode)
     if (client === undefined) this.#isClientGone = true
   }

@@ -131,6 +131,36 @@ describe('authenticate', () => {
     expect(await client.closed()).toBe(violation)
   })
 
+  it('takes subscriptions of an earlier identity away from the next one', async () => {
+    const rig = await rigWith({
+      authenticate: ({ user = '' }) => principal(user, { subscribe: { allow: [`${user}.>`, 'all'] } }),
+    })
+    const client = await RawClient.connected(rig.url, says({ user: 'ada' }))
+    client.send('SUB ada.x 1\r\nSUB all 2\r\nCONNECT {"user":"bob"}\r\nPUB ada.x 0\r\n\r\nPUB all 0\r\n\r\n')
+    const said = await client.settled()
+    expect(said.replace('MSG all 2 0\r\n\r\n', '')).toBe(`-ERR 'Permissions Violation for Subscription to "ada.x"'\r\n`)
+    expect([...rig.gateway.connections()][0]).toMatchObject({ principalId: 'test:bob', subscriptions: 1 })
+  })
+
+  it('judges what follows by who the client has become, also while something else is decided', async () => {
+    const waiting: (() => void)[] = []
+    const rig = await rigWith({
+      authenticate: ({ user = '' }) => principal(user, { publish: { allow: [`${user}.>`] } }),
+      hooks: {
+        onPublish: ({ subject }) =>
+          subject === 'ada.slow' ? new Promise((resolve) => waiting.push(resolve)) : undefined,
+      },
+    })
+    const client = await RawClient.connected(rig.url, says({ user: 'ada' }))
+    client.send(
+      'PUB ada.slow 0\r\n\r\nPUB ada.x 0\r\n\r\nCONNECT {"user":"bob"}\r\nPUB ada.y 0\r\n\r\nPUB bob.y 0\r\n\r\n',
+    )
+    await eventually(() => waiting.length === 1)
+    expect([...rig.gateway.connections()][0]).toMatchObject({ principalId: 'test:ada' })
+    waiting[0]?.()
+    expect(await client.settled()).toBe(`-ERR 'Permissions Violation for Publish to "ada.y"'\r\n`)
+  })
+
   it('does not keep anybody in whose credential has expired', async () => {
     let expiresAt = Date.now() + 700
     const rig = await rigWith({ authenticate: () => principal('ada', {}, { expiresAt }) })

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type OperationView, Verb, type VerbCode } from '../operation.ts'
+import type { OperationView, VerbCode } from '../operation.ts'
 import { Parser, type ParserOptions, type ParserSink } from '../parser.ts'
 import type { Outlet } from './outlet.ts'
+import { operationBytes } from './seen-operation.ts'
 import type { Subscription } from './subscription-table.ts'
 import type { Transport } from './transport.ts'
 
@@ -20,6 +21,8 @@ export interface FlowLimits {
 export interface FlowOwner extends ParserSink {
   /** An operation is about to be forwarded. Returns false where it must not be, after all. */
   forwarding(verb: VerbCode, subscription: Subscription | undefined): boolean
+  /** Something went wrong outside of a read. */
+  failed(error: unknown): void
 }
 
 /** An operation that waits for its decision, or behind one that does. */
@@ -27,10 +30,14 @@ interface Pending {
   readonly bytes: Uint8Array
   readonly verb: VerbCode
   readonly subscription: Subscription | undefined
+  /** Makes the decision when it is its turn. */
+  readonly decide: (() => Outcome) | undefined
   /** Undefined while the decision is not made. */
   settled: { readonly effect: Effect | undefined } | undefined
 }
 
+// A held operation above this is taken with the buffer it is in.
+const copiedBytes = 4096
 const pausedFor = { backPressure: 1, decisions: 2 } as const
 
 /**
@@ -98,7 +105,7 @@ export class Flow {
   /** Writes what was added, and stops reading while the other side does not take it. */
   flush(): void {
     this.#outlet.flush()
-    if (this.#outlet.queuedBytes > this.#limits.highWaterBytes) this.#pause(pausedFor.backPressure)
+    if (this.#outlet.unsentBytes > this.#limits.highWaterBytes) this.#pause(pausedFor.backPressure)
   }
 
   /** The other side has taken everything. */
@@ -121,12 +128,20 @@ export class Flow {
     }
   }
 
+  /** Lets an operation wait for those before it, and everything behind it wait for its decision, made when it is its turn. */
+  settleInTurn(decide: () => Outcome, view: OperationView, end: number): void {
+    this.#endRun()
+    this.#add({ bytes: this.#keep(view), verb: view.verb, subscription: undefined, decide, settled: undefined })
+    this.#isBarrier = true
+    this.#stop(end)
+  }
+
   /** Forwards an operation as it came. */
   forward(view: OperationView, start: number, end: number, subscription: Subscription | undefined): void {
     if (!this.#owner.forwarding(view.verb, subscription)) {
       this.#endRun()
     } else if (start < 0) {
-      this.#outlet.add(this.#keep(view))
+      this.#outlet.add(this.#copy(view))
     } else {
       if (this.#runStart < 0) this.#runStart = start
       this.#runEnd = end
@@ -210,12 +225,18 @@ export class Flow {
     this.#runStart = -1
   }
 
-  /** The bytes of an operation, for longer than the call. */
-  #keep(view: OperationView): Uint8Array {
-    const end = view.verb <= Verb.HMSG ? view.payloadEnd + 2 : view.lineEnd
-    const bytes = view.bytes.subarray(view.start, end)
-    if (view.bytes !== this.#chunk) this.parser.detachHeld()
+  /** The bytes of an operation that the parser has held, for longer than the call. */
+  #copy(view: OperationView): Uint8Array {
+    const bytes = operationBytes(view)
+    if (bytes.length <= copiedBytes) return new Uint8Array(bytes)
+    this.parser.detachHeld()
     return bytes
+  }
+
+  /** The bytes of an operation that waits, of which a hook may have views. */
+  #keep(view: OperationView): Uint8Array {
+    if (view.bytes !== this.#chunk) this.parser.detachHeld()
+    return operationBytes(view)
   }
 
   #enqueue(
@@ -226,21 +247,24 @@ export class Flow {
   ): void {
     this.#endRun()
     const isPromise = outcome instanceof Promise
-    const bytes = this.#keep(view)
     const pending: Pending = {
-      bytes,
+      bytes: this.#keep(view),
       verb: view.verb,
       subscription,
+      decide: undefined,
       settled: isPromise ? undefined : { effect: outcome },
     }
-    this.#pending.push(pending)
-    this.#pendingBytes += bytes.length
+    this.#add(pending)
     if (isPromise) {
-      this.#waiting++
-      void this.#await(pending, outcome)
+      this.#await(pending, outcome)
+      this.#isBarrier ||= isBarrier === true
     }
-    if (isBarrier === true && isPromise) this.#isBarrier = true
     if (this.#isBarrier || this.#isFull()) this.#stop(end)
+  }
+
+  #add(pending: Pending): void {
+    this.#pending.push(pending)
+    this.#pendingBytes += pending.bytes.length
   }
 
   #isFull(): boolean {
@@ -256,28 +280,50 @@ export class Flow {
   }
 
   // The promises are the owner's, which turns whatever a hook throws into an effect.
-  async #await(pending: Pending, outcome: Promise<Effect | undefined>): Promise<void> {
-    pending.settled = { effect: await outcome }
-    this.#waiting--
-    if (this.#isClosed) return
-    this.#drain()
-    this.flush()
+  #await(pending: Pending, outcome: Promise<Effect | undefined>): void {
+    this.#waiting++
+    const settle = (effect: Effect | undefined): void => {
+      this.#waiting--
+      pending.settled = { effect }
+      if (this.#isClosed) return
+      this.#drain()
+      this.flush()
+    }
+    outcome.then(settle).catch((error: unknown) => this.#owner.failed(error))
   }
 
   #drain(): void {
-    for (let first = this.#pending[0]; first?.settled !== undefined; first = this.#pending[0]) {
+    for (let first = this.#pending[0]; first !== undefined; first = this.#pending[0]) {
+      if (first.settled === undefined && !this.#decideFirst(first)) break
       this.#pending.shift()
       this.#pendingBytes -= first.bytes.length
-      if (first.settled.effect !== undefined) first.settled.effect()
-      else if (this.#owner.forwarding(first.verb, first.subscription)) this.#outlet.add(first.bytes)
+      this.#carryOut(first)
       if (this.#isClosed) return
     }
-    if (this.#isStopped && (this.#pending.length === 0 || (!this.#isBarrier && !this.#isFull()))) this.#goOn()
+    if (!this.isPending) this.#isBarrier = false
+    if (this.#isStopped && !this.#isBarrier && !this.#isFull()) this.#goOn()
+  }
+
+  /** Whether the decision on the first that waits is made, now that it is its turn. */
+  #decideFirst(first: Pending): boolean {
+    const outcome = first.decide?.()
+    if (first.decide === undefined) return false
+    if (outcome instanceof Promise) {
+      this.#pending[0] = { ...first, decide: undefined }
+      this.#await(this.#pending[0], outcome)
+      return false
+    }
+    first.settled = { effect: outcome }
+    return true
+  }
+
+  #carryOut({ settled, verb, subscription, bytes }: Pending): void {
+    if (settled?.effect !== undefined) settled.effect()
+    else if (this.#owner.forwarding(verb, subscription)) this.#outlet.add(bytes)
   }
 
   #goOn(): void {
     this.#isStopped = false
-    this.#isBarrier = false
     while (this.#unread.length > 0 && !this.#isStopped) this.#read(this.#unread.shift() as Uint8Array)
     if (!this.#isStopped) this.#resume(pausedFor.decisions)
   }

@@ -45,7 +45,7 @@ export interface WireGatewayLimits {
   readonly maxSubjectTokens?: number
   /** Wildcards in a subject of SUB. Default 4096: as many as a control line holds. */
   readonly maxWildcards?: number
-  /** Bytes queued to one side at which the other is not read any more. Default 1048576. */
+  /** Bytes queued to one side at which the other is not read any more. Default 1048576, at least 65536. */
   readonly highWaterBytes?: number
   /** How long a client may take nothing while more than `highWaterBytes` wait for it. Default 10000. */
   readonly slowClientMs?: number
@@ -90,6 +90,8 @@ const defaults: Omit<ResolvedLimits, 'preConnectBytes' | 'maxWsMessageBytes'> = 
   maxWsFragments: 128,
 }
 
+// Node says that a socket has room again only where more than its own mark of 65536 bytes was queued.
+const leasts: Readonly<Record<string, number>> = { readBufferBytes: 4096, highWaterBytes: 65_536, maxWildcards: 0 }
 const unbounded: ReadonlySet<string> = new Set(['maxHeaderBytes', 'maxPayloadBytes'])
 
 /** Fills in the defaults; throws RangeError naming the limit and its value. */
@@ -97,7 +99,7 @@ export function resolveLimits(where: string, limits: WireGatewayLimits): Resolve
   checkKeys(where, limits, [...Object.keys(defaults), 'preConnectBytes', 'maxWsMessageBytes'])
   const resolved = { ...defaults }
   for (const key of Object.keys(defaults) as (keyof typeof defaults)[]) {
-    const least = unbounded.has(key) ? -1 : key === 'readBufferBytes' ? 4096 : key === 'maxWildcards' ? 0 : 1
+    const least = unbounded.has(key) ? -1 : (leasts[key] ?? 1)
     const most = key.endsWith('Ms') ? maxTimerMs : 2 ** 30
     resolved[key] = checkWhole(`${where}.${key}`, limits[key], defaults[key], { least, most })
   }

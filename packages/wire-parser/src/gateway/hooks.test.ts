@@ -187,6 +187,16 @@ describe('onPublish', () => {
     expect(got).toEqual(Array.from({ length: 200 }, (_, i) => i))
   })
 
+  it('that answers what is no decision closes its own connection only', async () => {
+    const rig = await rigWith({ onPublish: () => Promise.resolve({ action: 'replace', operations: 7 } as never) })
+    const client = await RawClient.connected(rig.url)
+    client.send('PUB a 0\r\n\r\n')
+    await client.closed()
+    await eventually(() => rig.gateway.health().connections === 0)
+    expect(rig.stat('wire_connections_closed_total', 'internal_error')).toBe(1)
+    await RawClient.connected(rig.url)
+  })
+
   it('keeps a payload it was given while other reads come in', async () => {
     const kept: Uint8Array[] = []
     const { url } = await rigWith({

@@ -46,23 +46,24 @@ export function join(
   Object.assign(session, { client, clientOutlet, backendOutlet, clientFlow, backendFlow })
   if (first !== undefined) session.insertToClient(first)
   session.opened()
-  start(session, { client, dialled, clientFlow, backendFlow })
+  start(session, { client, clientOutlet, dialled, clientFlow, backendFlow })
 }
 
 interface Joined {
   readonly client: Transport
+  readonly clientOutlet: Outlet
   readonly dialled: DialledBackend
   readonly clientFlow: Flow
   readonly backendFlow: Flow
 }
 
-function start(session: Session, { client, dialled, clientFlow, backendFlow }: Joined): void {
+function start(session: Session, { client, clientOutlet, dialled, clientFlow, backendFlow }: Joined): void {
   const { closing } = session
   const fromBackend = {
     data: (chunk: Uint8Array): void => guard(session, () => backendFlow.push(chunk)),
     flush: (): boolean => {
       backendFlow.flush()
-      if (client.queuedBytes > session.limits.maxPendingBytes) session.tooSlow()
+      if (clientOutlet.queuedBytes > session.limits.maxPendingBytes) session.tooSlow()
       return backendFlow.keepsBytes
     },
     drained: (): void => clientFlow.drained(),
@@ -78,7 +79,7 @@ function start(session: Session, { client, dialled, clientFlow, backendFlow }: J
     data: (chunk) => guard(session, () => fromClient(session, clientFlow, chunk)),
     flush: () => {
       clientFlow.flush()
-      if (client.queuedBytes > session.limits.maxPendingBytes) session.tooSlow()
+      if (clientOutlet.queuedBytes > session.limits.maxPendingBytes) session.tooSlow()
       return clientFlow.keepsBytes
     },
     read: () => awaitsFirst(session),
@@ -102,12 +103,10 @@ function awaitsFirst(session: Session): boolean {
   return false
 }
 
-// Whatever goes wrong in here is this connection's trouble only.
 function guard(session: Session, work: () => void): void {
   try {
     work()
   } catch (error) {
-    session.audit.hookFailed('gateway', error)
-    session.closing.destroy('internal_error')
+    session.closing.broken(error)
   }
 }

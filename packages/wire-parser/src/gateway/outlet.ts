@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Transport } from './transport.ts'
 
-// Up to here pieces are copied into one buffer; above, copying costs more than a longer list for the system.
-const joinedBytes = 131_072
+// Small pieces are copied into one buffer; for large ones that costs more than a list for the system.
+const joinedBytes = 16_384
+const maxListed = 64
 
 /**
  * The one writer of a transport. What is forwarded and what the gateway says itself go through here, in order and with
@@ -15,12 +16,18 @@ export class Outlet {
   #waiting: Uint8Array[] = []
   #isInside = false
   #isScheduled = false
+  #isEnded = false
 
   constructor(transport: Transport) {
     this.#transport = transport
   }
 
-  /** Bytes not yet taken by the system, those of the next write included. */
+  /** Bytes that only the other side can take. */
+  get unsentBytes(): number {
+    return this.#transport.queuedBytes
+  }
+
+  /** The same and what is still to be written, be it that an operation has to end before. */
   get queuedBytes(): number {
     let bytes = this.#transport.queuedBytes
     for (const piece of this.#pieces) bytes += piece.length
@@ -54,6 +61,7 @@ export class Outlet {
 
   /** Adds whole operations of the gateway's own, to go out with the next write or at the end of this turn. */
   insert(bytes: Uint8Array): void {
+    if (this.#isEnded) return
     if (this.#isInside) this.#waiting.push(bytes)
     else this.#pieces.push(bytes)
     if (this.#isScheduled) return
@@ -64,9 +72,17 @@ export class Outlet {
     })
   }
 
+  /** Writes what was added, and nothing after it: the transport is about to be ended. */
+  end(): void {
+    this.flush()
+    this.#isEnded = true
+    this.#waiting = []
+  }
+
   /** Writes what was added, in one write. */
   flush(): void {
     const pieces = this.#pieces
+    if (this.#isEnded) pieces.length = 0
     const only = pieces[0]
     if (only === undefined) return
     if (pieces.length === 1) {
@@ -76,8 +92,8 @@ export class Outlet {
     }
     this.#pieces = []
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
-    if (bytes <= joinedBytes) this.#transport.write(joined(pieces, bytes))
-    else this.#transport.writeAll(pieces)
+    if (bytes > joinedBytes && pieces.length <= maxListed) this.#transport.writeAll(pieces)
+    else this.#transport.write(joined(pieces, bytes))
   }
 }
 

@@ -35,7 +35,7 @@ export class PublishJudge {
     if (!session.judgesPublish) return undefined
     if (view.bareCr) return () => session.closing.failInTurn(new WireError('bare_cr', 'a CR inside an argument'))
     const denial = session.policy.policies.verbs?.check(view)
-    if (denial !== undefined && session.audit.denies(denial, view)) return session.answers.denial(denial, view)
+    if (denial !== undefined && session.audit.denies(denial, view)) return session.answers.denial(denial)
     return this.#rate(view, 0)
   }
 
@@ -48,7 +48,7 @@ export class PublishJudge {
       if (rate === undefined || waitMs === 0) continue
       const { denial, action } = rate.limit
       if (!session.audit.denies(denial, view)) continue
-      if (action !== 'delay') return session.answers.denial(denial, view)
+      if (action !== 'delay') return session.answers.denial(denial)
       this.isBarrier = true
       return this.#delayed(keptView(view), i, waitMs)
     }
@@ -103,7 +103,7 @@ export class PublishJudge {
     const session = this.#session
     for (const check of session.policy.permissions) {
       const denial = check.publish(view)
-      if (denial !== undefined && session.audit.denies(denial, view)) return session.answers.denial(denial, view)
+      if (denial !== undefined && session.audit.denies(denial, view)) return session.answers.denial(denial)
     }
     const { authorize } = session.options
     if (authorize === undefined) return this.#bound(view)
@@ -128,13 +128,13 @@ export class PublishJudge {
       dryRun: false,
     } as const
     this.#session.audit.denies(denial, view)
-    return this.#session.answers.denial(denial, view)
+    return this.#session.answers.denial(denial)
   }
 
   #bound(view: OperationView): Outcome {
     const session = this.#session
     const denial = session.policy.payload(view)
-    if (denial !== undefined && session.audit.denies(denial, view)) return session.answers.denial(denial, view)
+    if (denial !== undefined && session.audit.denies(denial, view)) return session.answers.denial(denial)
     return this.#rewrite(view)
   }
 

@@ -27,7 +27,7 @@ export class SubscribeJudge {
     if (session.judgesSubscriptions) {
       if (view.bareCr) return () => session.closing.failInTurn(new WireError('bare_cr', 'a CR inside an argument'))
       const denial = session.policy.policies.verbs?.check(view)
-      if (denial !== undefined && session.audit.denies(denial, view)) return session.answers.denial(denial, view)
+      if (denial !== undefined && session.audit.denies(denial, view)) return session.answers.denial(denial)
     }
     return view.verb === Verb.SUB ? this.#subscribe(view) : this.#unsubscribe(view)
   }
@@ -37,7 +37,7 @@ export class SubscribeJudge {
     // The server has its own words for a subject that is none; nothing is subscribed.
     if (!isServerSubject(view)) return undefined
     const denial = this.#limit(view)
-    if (denial !== undefined && session.audit.denies(denial, view)) return session.answers.denial(denial, view)
+    if (denial !== undefined && session.audit.denies(denial, view)) return session.answers.denial(denial)
     const { onSubscribe } = session.hooks
     if (onSubscribe === undefined) return this.#permit(view)
     const { subject, queue } = view
@@ -105,7 +105,7 @@ export class SubscribeJudge {
     const { subject, queue } = view
     for (const check of session.policy.permissions) {
       const denial = view.isUtf8 ? check.subscribe(subject, queue) : check.refuses(subject, queue)
-      if (denial !== undefined && session.audit.denies(denial, view)) return session.answers.denial(denial, view)
+      if (denial !== undefined && session.audit.denies(denial, view)) return session.answers.denial(denial)
     }
     const { authorize } = session.options
     if (authorize === undefined) return this.#accept(view)
@@ -128,7 +128,7 @@ export class SubscribeJudge {
       dryRun: false,
     } as const
     this.#session.audit.denies(denial, view)
-    return this.#session.answers.denial(denial, view)
+    return this.#session.answers.denial(denial)
   }
 
   #accept(view: OperationView): undefined {

@@ -65,8 +65,13 @@ async function openSocket(state: GatewayState, c: Context): Promise<WireSocketEv
     const { dialled, first } = await prepare(session)
     return {
       onOpen: (_event, { raw }) => {
-        const transport = new WebSocketTransport(raw as RawWebSocket, state.options.outputFrames)
-        join(session, transport, dialled, first)
+        try {
+          const transport = new WebSocketTransport(raw as RawWebSocket, state.options.outputFrames)
+          join(session, transport, dialled, first)
+        } catch (error) {
+          session.closing.broken(error)
+          throw error
+        }
       },
       onAbort: () => session.closing.abandon(new WireError('peer_error', 'the client left during the handshake')),
     }
