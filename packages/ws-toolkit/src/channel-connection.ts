@@ -89,12 +89,8 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
     this.#ws = ws
     this.#socket = socket
     this.#life = new ConnectionLife(options, performance.now())
-    this.outbox = new SendQueue(
-      new Wire(ws, socket, runtime.isPlain || ws.extensions !== ''),
-      options,
-      flushList,
-      this.backlog,
-    )
+    const wire = new Wire(ws, socket, { isPlain: runtime.isPlain, compression: options.compression })
+    this.outbox = new SendQueue(wire, options, flushList, this.backlog)
     this.intake = new Intake(ws, options, this)
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { constants, deflateRawSync } from 'node:zlib'
 import { utf8Length, writeUtf8 } from './utf8.ts'
 
 /** A message framed once, for any number of connections. */
@@ -26,9 +27,16 @@ export interface FrameTraits {
 // Larger payloads are written beside their header instead of being copied behind it.
 const copyBelowBytes = 16_384
 const fin = 0x80
+const rsv1 = 0x40
 
 const noTraits: FrameTraits = {}
 const replyTraits: FrameTraits = { isReply: true }
+
+/** Made once, however many connections write it. */
+interface SharedBytes {
+  readonly encoded: Buffer | undefined
+  deflated: Buffer | undefined
+}
 
 /** One message as it waits in an outbox; encoded only when it is written, into the buffer that is written. */
 export class Frame implements SharedFrame {
@@ -45,8 +53,8 @@ export class Frame implements SharedFrame {
   /** Told when the kernel has taken the frame, or that it never will. */
   readonly settle: ((error?: Error | null) => void) | undefined
   readonly #message: string | Uint8Array
-  /** Header and payload, where many will write them. */
-  #encoded: Buffer | undefined
+  /** What many will write. */
+  #shared: SharedBytes | undefined
 
   constructor(message: string | Uint8Array, binary: boolean, traits: FrameTraits) {
     this.#message = message
@@ -82,25 +90,43 @@ export class Frame implements SharedFrame {
   /** The same message with other traits. */
   with(traits: FrameTraits): Frame {
     const frame = new Frame(this.#message, this.binary, traits)
-    frame.#encoded = this.#encoded
+    frame.#shared = this.#shared
     return frame
   }
 
   /** Keeps the bytes from now on. */
   share(): this {
-    if (this.isLarge) return this
-    this.#encoded ??= this.encode()
+    this.#shared ??= { encoded: this.isLarge ? undefined : this.encode(), deflated: undefined }
     return this
   }
 
   /** Whether both are the same shared bytes. */
   isSameAs(other: Frame): boolean {
-    return this === other || (this.#encoded !== undefined && this.#encoded === other.#encoded)
+    return this === other || (this.#shared !== undefined && this.#shared === other.#shared)
+  }
+
+  /** Whether many will write the same bytes. */
+  get isShared(): boolean {
+    return this.#shared !== undefined
+  }
+
+  /** The whole frame, compressed on its own: for sockets that agreed to keep no context. A shared frame does it once. */
+  deflate(level: number): Buffer {
+    const shared = this.#shared
+    if (shared?.deflated !== undefined) return shared.deflated
+    const deflated = deflateRawSync(this.payload, { level, finishFlush: constants.Z_SYNC_FLUSH })
+    // RFC 7692, 7.2.1: the empty block at the end is not sent.
+    const body = deflated.subarray(0, -4)
+    const frame = Buffer.allocUnsafe(headLength(body.length) + body.length)
+    body.copy(frame, writeHead(frame, 0, { length: body.length, binary: this.binary }))
+    frame[0] = (frame[0] ?? 0) | rsv1
+    if (shared !== undefined) shared.deflated = frame
+    return frame
   }
 
   /** Header and payload in one buffer. */
   encode(): Buffer {
-    if (this.#encoded !== undefined) return this.#encoded
+    if (this.#shared?.encoded !== undefined) return this.#shared.encoded
     const bytes = Buffer.allocUnsafe(this.size)
     this.encodeInto(bytes, 0)
     return bytes
@@ -108,9 +134,10 @@ export class Frame implements SharedFrame {
 
   /** Writes header and payload and gives the index behind them. */
   encodeInto(target: Buffer, at: number): number {
-    if (this.#encoded !== undefined) {
-      target.set(this.#encoded, at)
-      return at + this.#encoded.length
+    const encoded = this.#shared?.encoded
+    if (encoded !== undefined) {
+      target.set(encoded, at)
+      return at + encoded.length
     }
     const start = writeHead(target, at, this)
     if (typeof this.#message === 'string') writeUtf8(target, start, this.#message, this.length)
@@ -148,7 +175,7 @@ function headLength(length: number): number {
 }
 
 // RFC 6455, 5.2: what a server sends is never masked.
-function writeHead(bytes: Buffer, at: number, { length, binary }: Frame): number {
+function writeHead(bytes: Buffer, at: number, { length, binary }: Pick<Frame, 'length' | 'binary'>): number {
   bytes[at] = fin | (binary ? 2 : 1)
   if (length < 126) {
     bytes[at + 1] = length

@@ -36,7 +36,8 @@ export async function startGateway(
   const events: WsEvent[] = []
   const gateway = wsGateway({ ...roomy, ...options, observe: (event) => events.push(event) })
   build(gateway)
-  const host = await start(new Hono().route('/', gateway.routes))
+  const app = new Hono().onError((_error, c) => c.text('failed', 500)).route('/', gateway.routes)
+  const host = await start(app)
   onTestFinished(() => gateway.close({ drainMs: 0 }))
   return { gateway, host, events, connect: (path = '/', clientOptions = {}) => connectTo(host, path, clientOptions) }
 }
@@ -115,4 +116,28 @@ export function statOf(gateway: WsGateway, name: string, labels: Readonly<Record
     return sum
   }
   throw new Error(`no family ${name}`)
+}
+
+/** The status of a refused handshake, and its body. */
+export async function refusal(
+  host: TestHost,
+  path: string,
+  options: ClientOptions & { readonly protocols?: string[] } = {},
+): Promise<{ status: number; retryAfter: string | undefined; body: string }> {
+  const { protocols = [], ...rest } = options
+  const ws = new WebSocket(`ws://127.0.0.1:${host.port}${path}`, protocols, rest)
+  ws.on('error', () => {})
+  return new Promise((resolve, reject) => {
+    ws.once('open', () => {
+      ws.terminate()
+      reject(new Error('the handshake was not refused'))
+    })
+    ws.once('unexpected-response', (_request, response) => {
+      let body = ''
+      response.on('data', (chunk) => (body += String(chunk)))
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'], body })
+      })
+    })
+  })
 }

@@ -22,7 +22,7 @@ export function transportFault(): string | undefined {
 }
 
 /** The same for any class of sockets. */
-function faultOf(socketClass: typeof RouteSocket): string | undefined {
+export function faultOf(socketClass: typeof RouteSocket): string | undefined {
   try {
     const { ws, stream } = openInMemory(socketClass)
     return framingFault(ws, stream) ?? closingFault(ws, stream)
@@ -73,7 +73,7 @@ function openInMemory(socketClass: typeof RouteSocket): { ws: RouteSocket; strea
 }
 
 function framingFault(ws: RouteSocket, stream: MemoryStream): string | undefined {
-  const wire = new Wire(ws, stream, false)
+  const wire = new Wire(ws, stream, { isPlain: false, compression: false })
   const batch = new FlushList()
   for (const size of sizes) {
     for (const binary of [false, true]) {

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { FlushList } from './flush-list.ts'
 import type { Frame } from './frame.ts'
+import { SharedDeflate, type DeflateOptions } from './shared-deflate.ts'
 
 type Settle = (error?: Error | null) => void
 
@@ -17,11 +18,19 @@ export class Wire {
   readonly #ws: WebSocket
   readonly #socket: Duplex
   readonly #isPlain: boolean
+  readonly #deflate: SharedDeflate | undefined
 
-  constructor(ws: WebSocket, socket: Duplex, isPlain: boolean) {
+  constructor(
+    ws: WebSocket,
+    socket: Duplex,
+    mode: { readonly isPlain: boolean; readonly compression: false | DeflateOptions },
+  ) {
     this.#ws = ws
     this.#socket = socket
-    this.#isPlain = isPlain
+    const isCompressed = ws.extensions !== ''
+    this.#isPlain = mode.isPlain || isCompressed
+    if (isCompressed && !mode.isPlain && mode.compression !== false)
+      this.#deflate = new SharedDeflate(ws, mode.compression)
   }
 
   /** Bytes written that the kernel has not taken. */
@@ -82,6 +91,11 @@ export class Wire {
     const last = frames.length - 1
     this.#socket.cork()
     for (const [index, frame] of frames.entries()) {
+      const whole = this.#deflate?.encode(frame)
+      if (whole !== undefined) {
+        this.#put(whole, index === last ? settle : undefined)
+        continue
+      }
       const { binary, compress } = frame
       const options = compress === undefined ? { binary } : { binary, compress }
       if (index === last && settle !== undefined) this.#ws.send(frame.payload, options, settle)

@@ -176,7 +176,7 @@ describe('httpBackend', () => {
 
   it.each([
     ['7', 7000],
-    [new Date(Date.now() + 60_000).toUTCString(), 59_000],
+    [new Date(Date.now() + 3_600_000).toUTCString(), 3_000_000],
     ['soon', undefined],
   ])('passes Retry-After %j on', async (header, least) => {
     const service = await startService((_incoming, outgoing) => {
@@ -186,7 +186,7 @@ describe('httpBackend', () => {
     const backend = httpBackend({ origin: service.origin, request: get })
     const { retryAfterMs } = await failureOf(() => backend(requestOf()))
     if (least === undefined) expect(retryAfterMs).toBeUndefined()
-    else expect(retryAfterMs).toBeGreaterThan(least - 2000)
+    else expect(retryAfterMs).toBeGreaterThanOrEqual(least)
     backend.close()
   })
 
@@ -236,7 +236,7 @@ describe('httpBackend', () => {
     const service = await startService((_incoming, outgoing) => answer(outgoing, 'x'))
     const backend = httpBackend({ origin: service.origin, request: get })
     const workers = Array.from({ length: 100 }, async () => {
-      for (let call = 0; call < 20; call++) expect(await backend(requestOf())).toBe('x')
+      for (let call = 0; call < 10; call++) expect(await backend(requestOf())).toBe('x')
     })
     await Promise.all(workers)
     expect(service.connections()).toBeLessThanOrEqual(50)
@@ -561,7 +561,7 @@ describe('httpBackend with streams', () => {
     const service = await startService((_incoming, response) => {
       outgoing = response.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
       const write = (): void => {
-        while (written < 64_000_000) {
+        while (written < 32_000_000) {
           written += 10_000
           if (!response.write(`${'x'.repeat(9999)}\n`)) {
             response.once('drain', write)
@@ -582,13 +582,13 @@ describe('httpBackend with streams', () => {
       before = written
       return isStill && outgoing?.writableNeedDrain === true
     })
-    expect(written).toBeLessThan(30_000_000)
+    expect(written).toBeLessThan(20_000_000)
     let items = 0
     for await (const item of stream) {
       items += 1
       expect(item).toHaveLength(9999)
     }
-    expect(items).toBe(6400)
+    expect(items).toBe(3200)
     backend.close()
   })
 
@@ -599,6 +599,7 @@ describe('httpBackend with streams', () => {
     })
     const backend = ask(service, { streamIdleMs: 150, timeoutMs: 50 })
     const stream = (await backend(requestOf())) as AsyncIterableIterator<unknown>
+    // Longer than it may be silent, were it read: time itself is the subject.
     await new Promise((resolve) => setTimeout(resolve, 400))
     for (let item = 0; item < 100; item++) expect(await stream.next()).toMatchObject({ value: 'line' })
     expect(await codeOf(() => stream.next())).toBe('timeout')

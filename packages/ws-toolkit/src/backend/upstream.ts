@@ -136,7 +136,9 @@ export class Upstream {
     ws.on('message', (data: Buffer, binary: boolean) => {
       if (ws === this.#ws) this.#owner.message({ bytes: data, binary })
     })
-    ws.once('open', () => this.#opened())
+    ws.once('open', () => {
+      if (ws === this.#ws) this.#opened()
+    })
     ws.on('error', (error) => {
       cause = error
     })

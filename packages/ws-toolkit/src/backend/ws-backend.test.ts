@@ -327,7 +327,7 @@ describe('wsBackend under pressure', () => {
     let sent = 0
     const service = await startSocketService((ws) => {
       const push = (): void => {
-        if (sent >= 64_000_000 || ws.readyState !== ws.OPEN) return
+        if (sent >= 32_000_000 || ws.readyState !== ws.OPEN) return
         sent += 16_000
         ws.send(Buffer.alloc(16_000), push)
       }
@@ -345,15 +345,15 @@ describe('wsBackend under pressure', () => {
       before = sent
       return still > 2000 && sent > 0
     })
-    expect(sent).toBeLessThan(40_000_000)
+    expect(sent).toBeLessThan(20_000_000)
     for (const { queuedBytes } of gateway.connections()) expect(queuedBytes).toBeLessThan(1_048_576)
     let received = 0
     ws.on('message', (data: Buffer) => {
       received += data.length
     })
     ws.resume()
-    await until('all has come', () => received >= 64_000_000, 15_000)
-    expect(received).toBe(64_000_000)
+    await until('all has come', () => received >= 32_000_000, 15_000)
+    expect(received).toBe(32_000_000)
   })
 
   // D20
@@ -366,7 +366,7 @@ describe('wsBackend under pressure', () => {
     await until('it is connected', () => service.accepted.length === 1)
     let sent = 0
     const push = (): void => {
-      if (sent >= 64_000_000 || ws.readyState !== ws.OPEN) return
+      if (sent >= 32_000_000 || ws.readyState !== ws.OPEN) return
       sent += 50_000
       ws.send(Buffer.alloc(50_000), push)
     }
@@ -378,15 +378,15 @@ describe('wsBackend under pressure', () => {
       before = sent
       return still > 2000
     })
-    expect(sent).toBeLessThan(40_000_000)
+    expect(sent).toBeLessThan(20_000_000)
     let received = 0
     const up = service.accepted[0]?.ws
     up?.on('message', (data: Buffer) => {
       received += data.length
     })
     up?.resume()
-    await until('all has come', () => received >= 64_000_000, 15_000)
-    expect(received).toBe(64_000_005)
+    await until('all has come', () => received >= 32_000_000, 15_000)
+    expect(received).toBe(32_000_005)
   })
 })
 

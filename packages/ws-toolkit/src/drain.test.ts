@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it, vi } from 'vitest'
+import { eventsOf, refusal, startGateway, ways } from './gateway.test-support.ts'
+import { jsonCodec, jsonRpc, parseCloseHint } from './index.ts'
+import { gate } from './upgrade/hosts.test-support.ts'
+
+describe.each(ways)('close() under $name', ({ way }) => {
+  it('tells clients, lets requests finish, says goodbye with a hint, and admits nobody', async () => {
+    const door = gate()
+    const rig = await startGateway((gateway) => {
+      gateway.channel('/', { codec: jsonCodec() }).route('wait', () => door.passed.then(() => 'done'))
+    }, way)
+    const busy = await rig.connect()
+    busy.send({ type: 'wait', id: 1 })
+    await vi.waitFor(() => expect([...rig.gateway.connections()][0]?.bytesIn).toBeGreaterThan(0))
+    const idle = await rig.connect()
+    const closing = rig.gateway.close({ drainMs: 5000, spreadMs: 0, retryAfterMs: [100, 200] })
+    expect(rig.gateway.state).toBe('draining')
+    const { status, retryAfter } = await refusal(rig.host, '/')
+    expect([status, Number(retryAfter) > 0]).toStrictEqual([503, true])
+    const notice = (await idle.nextJson()) as { type: string; data: { retryAfterMs: number } }
+    expect(notice.type).toBe('going-away')
+    expect(notice.data.retryAfterMs).toBeGreaterThanOrEqual(100)
+    expect(notice.data.retryAfterMs).toBeLessThanOrEqual(200)
+    const { code, reason } = await idle.closed
+    expect(code).toBe(1012)
+    expect(parseCloseHint(reason)?.retryAfterMs).toBeGreaterThanOrEqual(100)
+    expect(rig.gateway.state).toBe('draining')
+    door.open()
+    expect(await busy.nextJson()).toMatchObject({ type: 'going-away' })
+    expect(await busy.nextJson()).toMatchObject({ id: 1, data: 'done' })
+    expect((await busy.closed).code).toBe(1012)
+    await closing
+    expect(rig.gateway.state).toBe('closed')
+    expect(eventsOf(rig, 'drain.finished')).toMatchObject([{ closed: 2, terminated: 0 }])
+    expect((await refusal(rig.host, '/')).status).toBe(503)
+  })
+})
+
+describe('close()', () => {
+  it('says 1001 when nobody comes back', async () => {
+    const { connect, gateway } = await startGateway((gateway) => gateway.channel('/', { codec: jsonRpc() }))
+    const client = await connect()
+    await gateway.close({ drainMs: 1000, spreadMs: 0, final: true })
+    expect((await client.closed).code).toBe(1001)
+    expect(JSON.parse(client.messages[0] ?? '')).toMatchObject({ jsonrpc: '2.0', method: 'going-away' })
+  })
+
+  it('cuts at its deadline what does not finish, and what does not answer', async () => {
+    const rig = await startGateway((gateway) => {
+      gateway.channel('/', { closeTimeoutMs: 60_000 }).default(() => new Promise(() => {}))
+    })
+    const stuck = await rig.connect()
+    stuck.send('x')
+    const silent = await rig.connect()
+    await vi.waitFor(() => expect([...rig.gateway.connections()].some(({ bytesIn }) => bytesIn > 0)).toBe(true))
+    silent.ws.pause()
+    const startedMs = performance.now()
+    await rig.gateway.close({ drainMs: 200, spreadMs: 0 })
+    const ms = performance.now() - startedMs
+    expect(ms).toBeGreaterThan(190)
+    expect(ms).toBeLessThan(2000)
+    // The stuck one heard at the deadline, the silent one heard nothing.
+    expect((await stuck.closed).code).toBe(1012)
+    expect(eventsOf(rig, 'drain.finished')).toMatchObject([{ closed: 1, terminated: 1 }])
+  })
+
+  it('can be hurried by a second call, and by nothing slowed', async () => {
+    const { connect, gateway } = await startGateway((gateway) =>
+      gateway.channel('/').default(() => new Promise(() => {})),
+    )
+    const client = await connect()
+    client.send('x')
+    await vi.waitFor(() => expect([...gateway.connections()][0]?.bytesIn).toBe(1))
+    const startedMs = performance.now()
+    const slow = gateway.close({ drainMs: 60_000 })
+    await Promise.all([gateway.close({ drainMs: 50 }), gateway.close({ drainMs: 60_000 }), slow])
+    expect(performance.now() - startedMs).toBeLessThan(3000)
+    expect((await client.closed).code).toBe(1012)
+    // And again, at any time.
+    await gateway.close()
+  })
+
+  it('ends at once without connections, and closes each part once', async () => {
+    let closed = 0
+    const part = Object.assign(() => 'x', { close: () => void (closed += 1) })
+    const { connect, gateway } = await startGateway((gateway) => {
+      gateway.channel('/').route('a', part).route('b', part)
+    })
+    const client = await connect()
+    client.ws.terminate()
+    await vi.waitFor(() => expect(gateway.registry.size).toBe(0))
+    const startedMs = performance.now()
+    await gateway.close()
+    expect(performance.now() - startedMs).toBeLessThan(500)
+    expect(closed).toBe(1)
+  })
+
+  it('sends away who was admitted before and comes in after', async () => {
+    const door = gate()
+    const { connect, gateway } = await startGateway((gateway) =>
+      gateway.channel('/', { onConnect: () => door.passed as Promise<undefined> }),
+    )
+    const late = connect()
+    const early = new Promise((resolve) => setImmediate(resolve))
+    await early
+    await vi.waitFor(() => expect([...gateway.stats()].find(({ name }) => name === 'connections_free')).toBeDefined())
+    await vi.waitFor(() => {
+      for (const { name, samples } of gateway.stats())
+        if (name === 'connections_free') expect([...samples][0]?.value).toBe(9999)
+    })
+    const closing = gateway.close({ drainMs: 1000, spreadMs: 0 })
+    door.open()
+    const client = await late
+    expect((await client.closed).code).toBe(1012)
+    await closing
+  })
+
+  it.each([{ drainMs: -1 }, { spreadMs: 0.5 }, { retryAfterMs: [2, 1] as [number, number] }])(
+    'refuses %j',
+    async (options) => {
+      const { gateway } = await startGateway((gateway) => gateway.channel('/'))
+      expect(() => gateway.close(options)).toThrow(RangeError)
+    },
+  )
+})
+
+describe('parts of a channel', () => {
+  it('are mounted once for each place, before the first request, and may object', async () => {
+    const sites: unknown[] = []
+    const part = (
+      name: string,
+    ): ((request: unknown, next: () => unknown) => unknown) & {
+      mount(site: { channel: string; route: string | undefined }): void
+    } =>
+      Object.assign((_request: unknown, next: () => unknown) => next(), {
+        mount: ({ channel, route }: { channel: string; route: string | undefined }) =>
+          void sites.push([name, channel, route]),
+      })
+    const rig = await startGateway((gateway) => {
+      gateway
+        .channel('/:x')
+        .use(part('use'))
+        .route(
+          ['a', 'b'],
+          part('link'),
+          Object.assign(() => 1, {
+            mount: (site: { observe(event: unknown): void }) =>
+              site.observe({ type: 'stream.reset', stream: 's', reason: 'r' }),
+          }),
+        )
+        .default(part('last'), () => 1)
+    })
+    await rig.connect('/y')
+    expect(sites).toStrictEqual([
+      ['use', '/:x', undefined],
+      ['link', '/:x', 'a'],
+      ['last', '/:x', '(none)'],
+    ])
+    expect(eventsOf(rig, 'stream.reset')).toHaveLength(1)
+    const objecting = await startGateway((gateway) => {
+      gateway.channel('/').use(
+        Object.assign((_request: unknown, next: () => unknown) => next(), {
+          mount: () => {
+            throw new TypeError('tracer: is missing')
+          },
+        }),
+      )
+    })
+    expect((await refusal(objecting.host, '/')).status).toBe(500)
+  })
+})
