@@ -4,11 +4,11 @@ import { type Connect, connectFault, decodeConnect } from '../connect-json.ts'
 import { patchJson } from '../json-patch.ts'
 import { type OperationView, Verb } from '../operation.ts'
 import type { Principal } from '../principal.ts'
-import { recheckSubscriptions } from './subscription-end.ts'
 import { WireError } from '../wire-error.ts'
 import { type Decision, type Deny, forward } from './decision.ts'
 import type { Effect, Outcome } from './flow.ts'
 import type { Session } from './session.ts'
+import { endSubscriptions } from './subscription-end.ts'
 
 /** Decides about every CONNECT, the second as well: hook, who it is, how many of them there may be. */
 export class ConnectJudge {
@@ -101,7 +101,8 @@ export class ConnectJudge {
 
   #accept(json: Uint8Array, connect: Connect, principal: Principal | undefined): void {
     const session = this.#session
-    const isAnother = principal !== session.principal
+    const isAnother = principal?.id !== session.principal?.id
+    const isFirst = !session.hasConnected
     session.connected(connect, principal)
     // What is added to a message is a header, which the server takes from clients only that can read them.
     const patched = session.addsHeaders ? patchJson(json, { headers: true }) : undefined
@@ -109,8 +110,7 @@ export class ConnectJudge {
     session.adopt(principal)
     const line = Buffer.concat([Buffer.from('CONNECT '), patched ?? json, Buffer.from('\r\n')])
     session.sendToBackend(Verb.CONNECT, line)
-    // What an earlier identity has subscribed to is not this one's.
-    if (isAnother) recheckSubscriptions(session)
+    if (!isFirst) endSubscriptions(session, isAnother)
   }
 
   #deny(reason: string, { text = 'Authorization Violation' }: Deny): Effect {

@@ -6,6 +6,7 @@ import type { Principal } from '../principal.ts'
 import { deny, replace, type WireAuthenticate, type WireGatewayOptions } from '../gateway.ts'
 import {
   anyServer,
+  connectTo,
   eventually,
   plainConnect,
   RawClient,
@@ -131,16 +132,31 @@ describe('authenticate', () => {
     expect(await client.closed()).toBe(violation)
   })
 
-  it('takes subscriptions of an earlier identity away from the next one', async () => {
-    const rig = await rigWith({
-      authenticate: ({ user = '' }) => principal(user, { subscribe: { allow: [`${user}.>`, 'all'] } }),
-    })
+  it.each(inject('natsServers'))('ends all subscriptions at another CONNECT, on $version too', async (server) => {
+    const rig = await startGateway(await startBroker(server), { authenticate: ({ user = '' }) => principal(user, {}) })
     const client = await RawClient.connected(rig.url, says({ user: 'ada' }))
-    client.send('SUB ada.x 1\r\nSUB all 2\r\nCONNECT {"user":"bob"}\r\nPUB ada.x 0\r\n\r\nPUB all 0\r\n\r\n')
-    const said = await client.settled()
-    expect(said.replace('MSG all 2 0\r\n\r\n', '')).toBe(`-ERR 'Permissions Violation for Subscription to "ada.x"'\r\n`)
+    client.send('SUB all 1\r\nCONNECT {"user":"bob"}\r\nPUB all 0\r\n\r\nSUB other 1\r\nPUB other 0\r\n\r\n')
+    expect(await client.settled()).toBe('MSG other 1 0\r\n\r\n')
     expect([...rig.gateway.connections()][0]).toMatchObject({ principalId: 'test:bob', subscriptions: 1 })
   })
+
+  it.each(inject('natsServers'))(
+    'filters what a reused sid subscribes to after another CONNECT, on $version',
+    async (server) => {
+      const rules = { subscribe: { allow: ['a', 'b.>'], deny: ['b.secret'] } }
+      const rig = await startGateway(await startBroker(server), { policies: { permissions: rules } })
+      const other = await connectTo(rig.url)
+      const client = await RawClient.connected(rig.url)
+      client.send('SUB a 1\r\n')
+      await client.settled()
+      client.send(`${plainConnect}SUB b.> 1\r\n`)
+      await client.settled()
+      other.publish('b.secret')
+      other.publish('b.open')
+      await other.flush()
+      expect((await client.settled()).replaceAll('PONG\r\n', '')).toBe('MSG b.open 1 0\r\n\r\n')
+    },
+  )
 
   it('judges what follows by who the client has become, also while something else is decided', async () => {
     const waiting: (() => void)[] = []

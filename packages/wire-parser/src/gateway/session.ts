@@ -59,6 +59,8 @@ export class Session implements WireConnection {
   trace: OperationTrace | undefined
   /** Whether something of the client has passed. */
   hasPassed = false
+  /** Whether a CONNECT has been accepted. */
+  hasConnected = false
   wantsPassThrough = false
   isVerbose = true
   /** Whether the server was told that the client can read headers, which it is only with a CONNECT. */
@@ -195,6 +197,7 @@ export class Session implements WireConnection {
   /** Notes an accepted CONNECT, which is about to go to the server. */
   connected(connect: Connect, principal: Principal | undefined): void {
     const isFirst = !this.hasPassed
+    this.hasConnected = true
     this.connect = { ...this.connect, ...connect }
     this.isVerbose = this.connect.verbose === true
     this.adopt(principal)

@@ -23,6 +23,26 @@ export function recheckSubscriptions(session: Session): void {
   }
 }
 
+/**
+ * Another CONNECT was accepted. Current servers drop all subscriptions then; an older one is made to where anything depends
+ * on who subscribed, so that what the gateway knows of a sid is what the server has. `isAnother`: the client has become
+ * somebody else, who gets nothing that is still on its way.
+ */
+export function endSubscriptions(session: Session, isAnother: boolean): void {
+  if (!session.judgesSubscriptions && !dropsAtConnect(session.info?.version)) return
+  for (const subscription of session.subscriptions.values()) {
+    subscription.isEnded = isAnother
+    if (session.judgesSubscriptions) removeSubscription(session, subscription)
+    else session.subscriptions.leave(subscription, session.pingsAhead)
+  }
+}
+
+// From 2.12.12 on.
+function dropsAtConnect(version = ''): boolean {
+  const [major = 0, minor = 0, patch = 0] = version.split(/[.-]/).map(Number)
+  return major > 2 || (major === 2 && (minor > 12 || (minor === 12 && patch >= 12)))
+}
+
 /** Ends a subscription that has had all the deliveries it asked for. */
 export function endDelivered(session: Session, subscription: Subscription): void {
   subscription.isEnded = true
