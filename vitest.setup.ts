@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { TestProject } from 'vitest/node'
+import type { Wanted } from './test-e2e/src/support/system-program.ts'
 
 interface TestServer {
   readonly path: string
@@ -19,9 +21,25 @@ export default async function setup(project: TestProject): Promise<void> {
   const names = servers.map((server) => `${server.version} (${server.path})`).join(', ')
   console.log(`nats-server under test: ${names}${servers.length < 2 ? ' - ONLY ONE VERSION could be had' : ''}`)
   project.provide('natsServers', servers)
+  await provideSystemPrograms(project)
   const propertyRuns = Number(process.env['PROPERTY_RUNS'] ?? 1000)
   project.provide('propertyRuns', propertyRuns)
   project.provide('promptMs', propertyRuns >= 100_000 ? 100 : 1000)
+}
+
+/** Looks for what only some tests need; what is missing is installed if a test file of this run asks for it, before any runs. */
+async function provideSystemPrograms(project: TestProject): Promise<void> {
+  const { chromium, findOrInstall, findProgram, redisServer } = await import('./test-e2e/src/support/system-program.ts')
+  const { testFiles } = await project.globTestFiles(project.vitest.filenamePattern)
+  const sources = await Promise.all(testFiles.map((file) => readFile(file, 'utf8')))
+  const provide = async (key: 'chromium' | 'redisServer', wanted: Wanted, support: string): Promise<void> => {
+    const isNeeded = sources.some((source) => source.includes(support))
+    const program = await (isNeeded ? findOrInstall(wanted, (line) => console.log(line)) : findProgram(wanted))
+    if (isNeeded) console.log(`${key} under test: ${'path' in program ? program.path : `NONE - ${program.missing}`}`)
+    project.provide(key, program)
+  }
+  await provide('chromium', chromium, 'support/chromium.ts')
+  await provide('redisServer', redisServer, 'support/redis.ts')
 }
 
 function build(): void {
