@@ -101,10 +101,15 @@ describe('a frame', () => {
 })
 
 describe('a shared frame', () => {
-  it('is encoded once', () => {
-    const frame = frameOf(sharedFrame('hello'))
-    expect(frame.encode()).toBe(frame.encode())
-    expect(frameOf('hello').encode()).not.toBe(frame.encode())
+  it.each([0, 125, 16_384, 70_000])('of %i bytes is encoded once, whatever it is asked for', (length) => {
+    for (const message of ['x'.repeat(length), Buffer.alloc(length, 7)]) {
+      const frame = frameOf(sharedFrame(message))
+      const encoded = frame.encode()
+      expect(frame.encode() === encoded && frame.payload.buffer === encoded.buffer).toBe(true)
+      expect(frameOf(message).encode() === encoded).toBe(false)
+      expect(frameOf(message).encode().equals(encoded)).toBe(true)
+      expect(frame.isLarge).toBe(false)
+    }
   })
 
   it('is the same bytes under other traits', () => {

@@ -32,9 +32,9 @@ const rsv1 = 0x40
 const noTraits: FrameTraits = {}
 const replyTraits: FrameTraits = { isReply: true }
 
-/** Made once, however many connections write it. */
+/** Made once, however many connections write it, and however large it is. */
 interface SharedBytes {
-  readonly encoded: Buffer | undefined
+  readonly encoded: Buffer
   deflated: Buffer | undefined
 }
 
@@ -70,13 +70,14 @@ export class Frame implements SharedFrame {
     return headLength(this.length) + this.length
   }
 
-  /** A message too large to be copied: it is written beside its header. */
+  /** A message too large to be copied for one connection: it is written beside its header. */
   get isLarge(): boolean {
-    return this.length >= copyBelowBytes
+    return this.length >= copyBelowBytes && this.#shared === undefined
   }
 
   /** The message without its header; bytes are not copied. */
   get payload(): Uint8Array {
+    if (this.#shared !== undefined) return this.#shared.encoded.subarray(headLength(this.length))
     return typeof this.#message === 'string' ? Buffer.from(this.#message) : this.#message
   }
 
@@ -96,7 +97,7 @@ export class Frame implements SharedFrame {
 
   /** Keeps the bytes from now on. */
   share(): this {
-    this.#shared ??= { encoded: this.isLarge ? undefined : this.encode(), deflated: undefined }
+    this.#shared ??= { encoded: this.encode(), deflated: undefined }
     return this
   }
 
@@ -126,7 +127,7 @@ export class Frame implements SharedFrame {
 
   /** Header and payload in one buffer. */
   encode(): Buffer {
-    if (this.#shared?.encoded !== undefined) return this.#shared.encoded
+    if (this.#shared !== undefined) return this.#shared.encoded
     const bytes = Buffer.allocUnsafe(this.size)
     this.encodeInto(bytes, 0)
     return bytes

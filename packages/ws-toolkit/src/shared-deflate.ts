@@ -29,7 +29,7 @@ export class SharedDeflate {
 
   /** The bytes to write for a frame; undefined: let ws send it. */
   encode(frame: Frame): Buffer | undefined {
-    if (!this.#isPossible || !frame.isShared || frame.isLarge || !isIdle(this.#ws)) return undefined
+    if (!this.#isPossible || !frame.isShared || !isIdle(this.#ws)) return undefined
     const isCompressed = frame.compress !== false && frame.length >= this.#thresholdBytes
     return isCompressed ? frame.deflate(this.#level) : frame.encode()
   }
