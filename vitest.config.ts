@@ -2,8 +2,11 @@ import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
-  // Packages of this repository are tested from source, without a build.
-  ssr: { resolve: { conditions: ['@nats-edge/source', ...defaultServerConditions] } },
+  // Packages of this repository are tested from source, without a build. `module` is for bundlers: Node cannot load what
+  // @opentelemetry/api 1.9 has under it, which the metrics of the edge require.
+  ssr: {
+    resolve: { conditions: ['@nats-edge/source', ...defaultServerConditions.filter((name) => name !== 'module')] },
+  },
   test: {
     include: [
       '{packages,apps}/*/src/**/*.test.ts',
