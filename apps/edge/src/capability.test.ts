@@ -8,7 +8,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest'
 import type { Capability, Mount } from './capability.ts'
 import { edge } from './edge.ts'
 import type { Edge } from './edge.ts'
-import type { SurfaceContext } from './surface/rest.ts'
+import type { SurfaceContext } from './surface/surface-context.ts'
 
 function edgeWith(mounts: (context: SurfaceContext) => readonly Mount[]): Promise<Edge> {
   const anyPort = { address: '127.0.0.1:0' }

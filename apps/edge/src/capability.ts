@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { MetricFamily, Principal } from '@nats-edge/wire-parser'
 import type { Hono } from 'hono'
+import type { Address } from './config/value.ts'
+import type { HealthCheck } from './health.ts'
 
 /** What the edge composes: routes, counters and an end. Every package's factory returns this shape. */
 export interface Capability {
@@ -67,4 +69,23 @@ export interface Mount {
   readonly capability: Capability
   /** One line for the index page. */
   readonly description?: string
+  /** Sockets of its own beside the public listener; the capability's `close()` ends them and their connections. */
+  readonly listeners?: readonly SurfaceListener[]
+  /** What readiness depends on beyond NATS. */
+  readonly checks?: readonly HealthCheck[]
+}
+
+/** A listener that a surface brings along; opened when the edge starts. */
+export interface SurfaceListener {
+  /** Its name in the state and in messages: `wire`. */
+  readonly name: string
+  /** The key its address comes from. */
+  readonly key: string
+  /** What it was told to take. */
+  readonly address: Address
+  /** Where it listens, undefined before that: `nats://127.0.0.1:4223`. */
+  readonly url: string | undefined
+  readonly openConnections: number
+  /** Resolves when connections are accepted; rejects with node's error when the address cannot be had. */
+  listen(address: Address): Promise<void>
 }

@@ -4,7 +4,7 @@ import { busFrom } from '@nats-edge/wire-parser/bus'
 import type { NatsConnection } from '@nats-io/nats-core'
 import { adminApp } from './admin.ts'
 import { Broker } from './broker.ts'
-import type { Mount } from './capability.ts'
+import type { Mount, SurfaceListener } from './capability.ts'
 import { clientAddress } from './client-address.ts'
 import { composeApp } from './composition.ts'
 import type { EdgeConfig } from './config.ts'
@@ -20,9 +20,10 @@ import { listenOn } from './listener/listen-on.ts'
 import type { HostCheck } from './listener/host-check.ts'
 import type { Logger } from './log.ts'
 import { connectNats } from './nats.ts'
+import { ServerAddress } from './nats/server-address.ts'
 import { shutDown } from './shutdown.ts'
-import { restMount } from './surface/rest.ts'
-import type { SurfaceContext } from './surface/rest.ts'
+import type { SurfaceContext } from './surface/surface-context.ts'
+import { configuredMounts } from './surface/surfaces.ts'
 
 export interface EdgeServerOptions {
   readonly config: EdgeConfig
@@ -50,6 +51,7 @@ export class EdgeServer implements Edge {
   readonly #health: Health
   readonly #telemetry: EdgeTelemetry
   readonly #broker: Broker | undefined
+  readonly #server: ServerAddress
   readonly #publicListener: Listener
   readonly #adminListener: Listener
   #fail: (error: Error) => void = () => {}
@@ -72,13 +74,24 @@ export class EdgeServer implements Edge {
     })
     this.bus = options.bus ?? this.#ownBus()
     this.#broker = this.#ownBroker()
+    this.#server = new ServerAddress(this.#broker === undefined ? config.nats.servers[0] : undefined)
     const addresses = clientAddress(config.listen.public.trustedProxies)
-    const context: SurfaceContext = { config, bus: this.bus, log, clientAddress: addresses }
-    this.#mounts = [restMount(context), ...(options.mounts?.(context) ?? [])]
+    const count = new ConnectionCount()
+    const context: SurfaceContext = {
+      config,
+      bus: this.bus,
+      log,
+      clientAddress: addresses,
+      server: this.#server,
+      connectionCount: count,
+      insecure: options.insecure,
+    }
+    this.#mounts = [...configuredMounts(context), ...(options.mounts?.(context) ?? [])]
     this.#health = new Health([
       { name: 'nats', status: () => (this.bus.state === 'connected' ? 'ok' : this.bus.state) },
       { name: 'surfaces', status: () => (this.#surfacesReady ? 'ok' : 'starting') },
       { name: 'drain', status: () => (this.#draining ? 'draining' : 'ok') },
+      ...this.#mounts.flatMap((mount) => mount.checks ?? []),
     ])
     this.#telemetry = new EdgeTelemetry(config, log, (exchange) => addresses.of(exchange.incoming))
     const publicHealth = config.listen.public.health ? this.#health : undefined
@@ -88,7 +101,6 @@ export class EdgeServer implements Edge {
       metrics: config.metrics.enabled ? () => this.#telemetry.families() : undefined,
       token: config.listen.admin.token,
     })
-    const count = new ConnectionCount()
     this.#publicListener = this.#listener('public', app, count, publicHostCheck(this.#addresses))
     this.#adminListener = this.#listener('admin', admin, count, adminHostCheck(config, this.#addresses))
     this.#telemetry.addSources({
@@ -114,6 +126,11 @@ export class EdgeServer implements Edge {
     return this.#nats?.getServer()
   }
 
+  /** The listeners that surfaces brought along. */
+  get listeners(): readonly SurfaceListener[] {
+    return this.#mounts.flatMap((mount) => mount.listeners ?? [])
+  }
+
   /** What an operator wants to see of a running process. */
   state(): Readonly<Record<string, unknown>> {
     const { rss, heapUsed } = process.memoryUsage()
@@ -123,12 +140,15 @@ export class EdgeServer implements Edge {
       heapUsed,
       health: this.#health.ready().checks,
       nats: { state: this.bus.state, epoch: this.bus.epoch, pendingBytes: this.bus.pendingBytes },
-      listeners: [this.#publicListener, this.#adminListener].map((each) => ({
-        name: each.name,
-        url: each.url,
-        connections: each.openConnections,
-        inFlight: each.inFlight,
-      })),
+      listeners: [
+        ...[this.#publicListener, this.#adminListener].map((each) => ({
+          name: each.name,
+          url: each.url,
+          connections: each.openConnections,
+          inFlight: each.inFlight,
+        })),
+        ...this.listeners.map((each) => ({ name: each.name, url: each.url, connections: each.openConnections })),
+      ],
     }
   }
 
@@ -137,11 +157,13 @@ export class EdgeServer implements Edge {
     try {
       await listenOn(this.#adminListener, 'listen.admin.address', this.#options.adminMayMove)
       await listenOn(this.#publicListener, 'listen.public.address', false)
+      for (const listener of this.listeners) await listenOn(listener, listener.key, false)
     } catch (error) {
       await this.close({ delayMs: 0, graceMs: 0 })
       throw error
     }
-    this.#log.info({ public: this.url, admin: this.adminUrl }, 'listening')
+    const own = Object.fromEntries(this.listeners.map(({ name, url }) => [name, url]))
+    this.#log.info({ public: this.url, admin: this.adminUrl, ...own }, 'listening')
     this.bus.onStatus((status) => this.#onBusStatus(status.type))
     if (this.#options.bus === undefined) this.#connected(this.#connect())
     // ready() is for whoever asks; a failure is told by `failed` as well.
@@ -200,6 +222,7 @@ export class EdgeServer implements Edge {
     const { config } = this
     try {
       const servers = this.#broker === undefined ? config.nats.servers : [await this.#broker.start()]
+      if (this.#broker !== undefined && servers[0] !== undefined) this.#server.move(servers[0])
       // The embedded broker knows no users.
       const own = this.#broker === undefined ? config.nats : { ...config.nats, credentials: undefined, tls: undefined }
       this.#nats = await connectNats({ servers, config: own, log: this.#log, signal: this.#abort.signal })

@@ -12,7 +12,7 @@ import type { EdgeServerOptions } from './edge-server.ts'
 import { createLog } from './log.ts'
 import type { Logger } from './log.ts'
 import { standardErrorSink } from './log/sink.ts'
-import type { SurfaceContext } from './surface/rest.ts'
+import type { SurfaceContext } from './surface/surface-context.ts'
 
 /** How an edge is started by a program. */
 export interface EdgeOptions {

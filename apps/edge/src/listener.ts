@@ -103,11 +103,6 @@ export class Listener implements ExchangeOwner {
     return this.#options.address
   }
 
-  get wanted(): string {
-    const { host, port } = this.address
-    return `${host.includes(':') ? `[${host}]` : host}:${port}`
-  }
-
   /** Resolves when connections are accepted; rejects with node's error when the address cannot be had. */
   listen({ host, port }: Address = this.address): Promise<void> {
     const { deadlines, body } = this.#options.limits

@@ -36,7 +36,10 @@ export async function shutDown(parts: ShutdownParts, options: ShutdownOptions): 
   const drainMs = Math.max(0, leftMs() - natsMs)
   parts.publicListener.stopAccepting()
   const closed = parts.mounts.map((mount) => closeMount(mount, drainMs, parts.log))
-  await drainListener(parts.publicListener, drainMs, parts.log)
+  const own = closed.filter((_, index) => (parts.mounts[index]?.listeners?.length ?? 0) > 0)
+  // Clients on a surface's own listener have as much time to go as those of the public one.
+  const goodbyes = Promise.race([Promise.all(own), delay(drainMs, undefined, { ref: false })])
+  await Promise.all([drainListener(parts.publicListener, drainMs, parts.log), goodbyes])
   // Nobody can ask for anything any more: whoever still serves may stop.
   for (const mount of parts.mounts) closed.push(closeMount(mount, 0, parts.log))
   await Promise.race([Promise.all(closed), delay(leftMs(), undefined, { ref: false })])

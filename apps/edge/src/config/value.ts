@@ -57,6 +57,11 @@ export function parseAddress(text: string): Address | undefined {
   return host === undefined || port > 65_535 ? undefined : { host, port }
 }
 
+/** The text of an address: `127.0.0.1:8080`, `[::1]:8080`. */
+export function formatAddress({ host, port }: Address): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
 /** A secret; `{ file }` and `{ env }` have been replaced by what they name before the schema sees them. */
 export const secret: z.ZodType<string, string | { file: string } | { env: string }> = z
   .union([z.string().min(1), z.strictObject({ file: z.string() }), z.strictObject({ env: z.string() })], {

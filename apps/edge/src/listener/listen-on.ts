@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Listener } from '../listener.ts'
+import { formatAddress } from '../config/value.ts'
+import type { Address } from '../config/value.ts'
+
+/** What can be told to listen. */
+export interface Listening {
+  /** What it is to take. */
+  readonly address: Address
+  listen(address: Address): Promise<void>
+}
 
 /** An address could not be had; the message says what to do. */
 export class ListenError extends Error {
@@ -8,13 +16,14 @@ export class ListenError extends Error {
 }
 
 /** Starts a listener; with `mayMove` it takes any free port when its own is taken. */
-export async function listenOn(listener: Listener, key: string, mayMove: boolean): Promise<void> {
+export async function listenOn(listener: Listening, key: string, mayMove: boolean): Promise<void> {
+  const { address } = listener
   try {
-    await listener.listen()
+    await listener.listen(address)
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-    if (mayMove && code === 'EADDRINUSE') return listener.listen({ ...listener.address, port: 0 })
-    throw new ListenError(`cannot listen on ${listener.wanted}: ${reason(code, cause)} (${key})`, { cause })
+    if (mayMove && code === 'EADDRINUSE') return listener.listen({ ...address, port: 0 })
+    throw new ListenError(`cannot listen on ${formatAddress(address)}: ${reason(code, cause)} (${key})`, { cause })
   }
 }
 

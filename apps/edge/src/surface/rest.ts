@@ -1,21 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { restProxy } from '@nats-edge/rest-proxy'
 import type { RestProxy, RestProxyEvent, RestProxyOptions } from '@nats-edge/rest-proxy'
-import type { Bus } from '@nats-edge/wire-parser'
 import type { Mount } from '../capability.ts'
-import type { ClientAddress } from '../client-address.ts'
-import type { EdgeConfig } from '../config.ts'
 import { OptionFault } from '../config/option-fault.ts'
 import { restKeyOfOption } from '../config/rest-schema.ts'
 import type { Logger } from '../log.ts'
-
-/** What a surface is given by the edge. */
-export interface SurfaceContext {
-  readonly config: EdgeConfig
-  readonly bus: Bus
-  readonly log: Logger
-  readonly clientAddress: ClientAddress
-}
+import type { SurfaceContext } from './surface-context.ts'
 
 /** The REST proxy at its place; throws OptionFault for an option it refuses. */
 export function restMount({ config, bus, log, clientAddress }: SurfaceContext): Mount {
