@@ -59,7 +59,7 @@ function templateSubject<U>(where: string, source: string, rules: SubjectRules):
   if (sample === undefined) throw new TypeError(`${where}.subject: ${JSON.stringify(source)} gives no NATS subject`)
   if (template.names.length === 0 && template.principalNames.length === 0) return () => sample
   return (request) => {
-    const values = valuesOf(request, template, rules)
+    const values = requestValues(request, template, rules)
     return template.fill(values, limits) ?? refuse(request, template, { values, limits })
   }
 }
@@ -70,7 +70,12 @@ function sampleValues({ names, source, principalNames }: Template): TemplateValu
   return { request, id: 'x', name: 'x', ip: 'x', claims }
 }
 
-function valuesOf(request: WsRequest, template: Template, { encode }: SubjectRules): TemplateValues {
+/** What the placeholders of a template stand for in a request. */
+export function requestValues(
+  request: WsRequest,
+  template: Template,
+  { encode }: Pick<SubjectRules, 'encode'> = {},
+): TemplateValues {
   const values = new Map<string, string | readonly string[]>()
   for (const name of template.names) {
     const value = requestValue(request, name, encode)
