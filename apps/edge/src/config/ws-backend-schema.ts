@@ -88,10 +88,13 @@ export interface RoomRouteConfig extends Guarded {
   readonly rewind?: number
 }
 
-export type TargetConfig = (NatsRequestConfig | NatsQueueConfig | HttpRouteConfig | WsRouteConfig) & {
-  readonly weight?: number
-  readonly name?: string
-}
+export type TargetConfig = ServiceConfig & { readonly weight?: number; readonly name?: string }
+
+type ServiceConfig =
+  | Omit<NatsRequestConfig, 'use'>
+  | Omit<NatsQueueConfig, 'use'>
+  | Omit<HttpRouteConfig, 'use'>
+  | Omit<WsRouteConfig, 'use'>
 
 export interface BalanceConfig extends Guarded {
   readonly balance: readonly TargetConfig[]
@@ -149,7 +152,6 @@ const outbound = {
   timeout: duration.exactOptional().describe('Until when an answer must have come.'),
   maxPending: positive.exactOptional().describe('Requests that wait; above: overloaded. Default 10000.'),
   ...sent,
-  ...guarded,
 }
 
 const event = z
@@ -173,8 +175,8 @@ const queueShape = {
 }
 const queueNames = { ...natsNames, maxBuffered: 'maxBufferedBytes' } as const
 
-const natsRequest = z.strictObject(requestShape).transform((value) => renameKeys(value, natsNames))
-const natsQueue = z.strictObject(queueShape).transform((value) => renameKeys(value, queueNames))
+const natsRequest = z.strictObject({ ...requestShape, ...guarded }).transform((value) => renameKeys(value, natsNames))
+const natsQueue = z.strictObject({ ...queueShape, ...guarded }).transform((value) => renameKeys(value, queueNames))
 
 const natsPublish = z
   .strictObject({
@@ -184,6 +186,7 @@ const natsPublish = z
       .union([z.literal(false), z.literal('jetstream')])
       .exactOptional()
       .describe('jetstream answers once a stream has stored it. Default false.'),
+    ...guarded,
   })
   .transform((value) => renameKeys(value, natsNames))
 
@@ -236,7 +239,6 @@ const httpShape = {
     .exactOptional()
     .describe('What the client gets of a body. Default auto: by the content type.'),
   ...sent,
-  ...guarded,
 }
 const httpNames = {
   keepAlive: 'keepAliveMs',
@@ -244,7 +246,7 @@ const httpNames = {
   streamIdle: 'streamIdleMs',
   maxResponse: 'maxResponseBytes',
 } as const
-const http = z.strictObject(httpShape).transform((value) => renameKeys(value, httpNames))
+const http = z.strictObject({ ...httpShape, ...guarded }).transform((value) => renameKeys(value, httpNames))
 
 const wsUrl = z
   .string()
@@ -279,7 +281,6 @@ const wsShape = {
     .exactOptional()
     .describe('{ attempts, delay } connects again when the service breaks off. Default false.'),
   ...sent,
-  ...guarded,
 }
 const wsNames = {
   maxMessage: 'maxMessageBytes',
@@ -287,7 +288,7 @@ const wsNames = {
   timeout: 'timeoutMs',
   maxBuffered: 'maxBufferedBytes',
 } as const
-const ws = z.strictObject(wsShape).transform((value) => renameKeys(value, wsNames))
+const ws = z.strictObject({ ...wsShape, ...guarded }).transform((value) => renameKeys(value, wsNames))
 
 const echo = z.strictObject({
   echo: z.literal(true).describe('Answers with the message, text as text and binary as binary.'),
