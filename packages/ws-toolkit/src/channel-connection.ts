@@ -180,7 +180,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
         else reject(error instanceof WsError ? error : new WsError('closed', { cause: error }))
       }
       const push = (): void => void this.push(frameOf(message, binary, { key, compress, settle }))
-      if (this.runtime.options.overflow === 'block' && this.outbox.isFull) void this.drained().then(push)
+      if (this.runtime.options.overflow === 'block') this.outbox.whenRoom(push)
       else push()
     })
   }

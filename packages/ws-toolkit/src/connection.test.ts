@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it, vi } from 'vitest'
 import type { ChannelOptions } from './channel-options.ts'
-import { eventsOf, startGateway, statOf, ways, type Rig, type TestClient } from './gateway.test-support.ts'
-import { jsonCodec, jsonRpc, sharedFrame, WsError, type Connection } from './index.ts'
+import { codeOf, eventsOf, startGateway, statOf, ways, type Rig, type TestClient } from './gateway.test-support.ts'
+import { jsonCodec, jsonRpc, sharedFrame, type Connection } from './index.ts'
 import { gate } from './upgrade/hosts.test-support.ts'
 
 /** A channel whose connections the test gets hold of. */
@@ -31,15 +31,6 @@ async function startOpen<U = undefined>(
       const client = await rig.connect('/a')
       return { client, connection: await connection }
     },
-  }
-}
-
-async function codeOf(promise: Promise<unknown>): Promise<string> {
-  try {
-    await promise
-    return 'resolved'
-  } catch (error) {
-    return error instanceof WsError ? error.code : String(error)
   }
 }
 

@@ -7,6 +7,7 @@ import type { CloseInfo } from './close-code.ts'
 import type { WsEvent } from './event.ts'
 import type { GatewayOptions } from './options.ts'
 import { hosts, startAttached, type StartHost, type TestHost } from './upgrade/hosts.test-support.ts'
+import { WsError } from './ws-error.ts'
 import { wsGateway, type WsGateway } from './ws-gateway.ts'
 
 /** A gateway on a server, and what it has told so far. */
@@ -96,6 +97,16 @@ function clientOf(ws: WebSocket): TestClient {
     send: (message) =>
       ws.send(typeof message === 'string' || message instanceof Uint8Array ? message : JSON.stringify(message)),
     closed,
+  }
+}
+
+/** The code a promise is rejected with, or `resolved`. */
+export async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+    return 'resolved'
+  } catch (error) {
+    return error instanceof WsError ? error.code : String(error)
   }
 }
 

@@ -57,6 +57,7 @@ export class SendQueue implements Outbox {
   #isMakingRoom = false
   #isClosed = false
   #waiting: (() => void)[] | undefined
+  #senders: (() => void)[] | undefined
   #onEmpty: (() => void) | undefined
   /** Bytes accepted so far, those still waiting included. */
   acceptedBytes = 0
@@ -103,7 +104,7 @@ export class SendQueue implements Outbox {
   push(frame: Frame): boolean {
     if (this.#isClosed) return refuse(frame, 'closed')
     if (this.#isBlocked && frame.key !== undefined && this.#limits.overflow === 'coalesce') this.#replace(frame)
-    if (this.bufferedBytes >= this.#limits.sendBufferBytes && !this.#makeRoom(frame)) return false
+    if (this.isFull && !this.#makeRoom(frame)) return false
     if (this.#frames === none) this.#frames = [frame]
     else this.#frames.push(frame)
     this.#bytes += frame.size
@@ -142,7 +143,7 @@ export class SendQueue implements Outbox {
   flushScheduled(): void {
     this.#isScheduled = false
     this.flush()
-    if (this.#waiting !== undefined && !this.#isBlocked) this.#wake()
+    if (!this.#isBlocked) this.#wake()
   }
 
   /** Hands the socket everything, whatever it has already: the last words before a close frame. */
@@ -183,6 +184,13 @@ export class SendQueue implements Outbox {
     })
   }
 
+  /** Calls back when there is room, in the order of the calls: at once where there is and nobody waits. */
+  whenRoom(send: () => void): void {
+    if (this.#senders !== undefined) this.#senders.push(send)
+    else if (this.isFull && !this.#isClosed) this.#senders = [send]
+    else send()
+  }
+
   /** Resolves when the socket has all that waited; at once where the client keeps up. */
   emptied(): Promise<void> {
     if (!this.#isBlocked) {
@@ -205,11 +213,12 @@ export class SendQueue implements Outbox {
   /** Takes no more messages; what waits stays until it is flushed or failed. */
   end(): void {
     this.#isClosed = true
+    this.#letSend()
   }
 
   /** Gives up what waits: the socket is gone. */
   fail(): void {
-    this.#isClosed = true
+    this.end()
     this.discard()
     this.#wake()
     this.#onEmpty?.()
@@ -225,9 +234,18 @@ export class SendQueue implements Outbox {
   }
 
   #wake(): void {
+    this.#letSend()
     const waiting = this.#waiting
     this.#waiting = undefined
     waiting?.forEach((resolve) => resolve())
+  }
+
+  #letSend(): void {
+    const senders = this.#senders
+    if (senders === undefined) return
+    let sent = 0
+    while (sent < senders.length && (this.#isClosed || !this.isFull)) senders[sent++]?.()
+    this.#senders = sent === senders.length ? undefined : senders.slice(sent)
   }
 
   #replace(frame: Frame): void {
@@ -235,20 +253,16 @@ export class SendQueue implements Outbox {
     if (dropped > 0) this.#owner.dropped(dropped)
   }
 
-  #hasRoom(): boolean {
-    return this.bufferedBytes < this.#limits.sendBufferBytes
-  }
-
   #makeRoom(frame: Frame): boolean {
     // What the dispatcher sends while it makes room is taken as it is.
     if (this.#isMakingRoom) return true
     // The kernel may take it yet: nothing was tried since the tick began.
     this.flush()
-    if (this.#hasRoom()) return true
+    if (!this.isFull) return true
     this.#isMakingRoom = true
     const decides = this.#owner.overflowed(this)
     this.#isMakingRoom = false
-    if (this.#hasRoom()) return true
+    if (!this.isFull) return true
     if (decides) return this.#giveUp(frame)
     switch (this.#limits.overflow) {
       case 'block':

@@ -2,8 +2,10 @@
 import { describe, expect, it, vi } from 'vitest'
 import { ChannelConnection } from './channel-connection.ts'
 import type { ChannelOptions } from './channel-options.ts'
-import { eventsOf, startGateway, statOf, type Rig, type TestClient } from './gateway.test-support.ts'
+import { frameOf } from './frame.ts'
+import { codeOf, eventsOf, startGateway, statOf, type Rig, type TestClient } from './gateway.test-support.ts'
 import { jsonCodec, type Connection, type Outbox } from './index.ts'
+import { overflowPolicies } from './overflow-policy.ts'
 
 const piece = 'x'.repeat(10_000)
 const limits = {
@@ -146,6 +148,50 @@ describe.each(['auto', 'plain'] as const)('a client that does not read, transpor
     expect(await rest(client)).toStrictEqual(Array.from({ length: taken + 2 }, (_, index) => index))
     await Promise.all(waiting)
     expect(settled).toBe(2)
+  })
+
+  it('makes every sent() wait its turn with block, however many wait', async () => {
+    const { connection, client } = await slowClient({ overflow: 'block' }, transport)
+    const taken = await fill((number) => connection.send(numbered(number)))
+    // Several times what may wait, and one that comes at the moment there is room.
+    const waiting = Array.from({ length: 60 }, (_, index) => connection.sent(numbered(taken + index)))
+    const late = connection.drained().then(() => connection.sent(numbered(taken + 60)))
+    expect(connection.bufferedBytes).toBeLessThan(limits.sendBufferBytes + 10_020)
+    client.ws.resume()
+    await Promise.all([...waiting, late])
+    await vi.waitFor(() => expect(client.messages).toHaveLength(taken + 61))
+    expect(client.messages.findIndex((text, index) => !text.startsWith(`${index}:`))).toBe(-1)
+  })
+
+  it('rejects every sent() that waits with block when the connection ends', async () => {
+    const { connection, client } = await slowClient({ overflow: 'block', closeTimeoutMs: 50 }, transport)
+    const taken = await fill((number) => connection.send(numbered(number)))
+    const codes = Array.from({ length: 20 }, (_, index) => codeOf(connection.sent(numbered(taken + index))))
+    void connection.close(4300)
+    expect(await Promise.all(codes)).toStrictEqual(codes.map(() => 'closed'))
+    expect(await codeOf(connection.sent('late'))).toBe('closed')
+    client.ws.terminate()
+  })
+
+  it.each(overflowPolicies)('settles every frame once with %s, whatever becomes of it', async (overflow) => {
+    const { connection, client } = await slowClient({ overflow, closeTimeoutMs: 50 }, transport)
+    if (!(connection instanceof ChannelConnection)) throw new Error('not one of ours')
+    const settled: number[] = []
+    const total = 400
+    for (let number = 0; number < total; number += 1) {
+      settled[number] = 0
+      const settle = (): void => void (settled[number] = (settled[number] ?? 0) + 1)
+      const frame = frameOf(numbered(number), undefined, { key: `k${number % 7}`, isReply: number % 50 === 0, settle })
+      connection.push(frame)
+      if (number % 8 === 7) await new Promise(setImmediate)
+      // Some are taken, some are dropped, the last ones are cut off.
+      if (number === 150) client.ws.resume()
+      if (number === 200) client.ws.pause()
+      if (number === 390) connection.terminate()
+    }
+    await vi.waitFor(() => expect(settled.every((times) => times === 1)).toBe(true))
+    await new Promise(setImmediate)
+    expect(settled).toStrictEqual(settled.map(() => 1))
   })
 
   it('loses no answer with block, because its requests are not read', async () => {
