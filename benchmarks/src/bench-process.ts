@@ -6,6 +6,8 @@ export interface BenchProcess {
   readonly name: string
   /** User and system time so far; undefined where the platform does not tell. */
   cpuSeconds(): Promise<number | undefined>
+  /** Memory it has from the system, after what it does not need was given up; undefined where nobody tells. */
+  memoryBytes?(): Promise<number | undefined>
   stop(): Promise<void>
 }
 
@@ -23,4 +25,11 @@ export function cpuSecondsFromStat(stat: string): number | undefined {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const ticks = Number(fields[11]) + Number(fields[12])
   return Number.isFinite(ticks) ? ticks / ticksPerSecond : undefined
+}
+
+/** Reads the resident memory of any process from Linux' /proc; undefined on other platforms. */
+export async function memoryBytesOf(pid: number): Promise<number | undefined> {
+  const status = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '')
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]
+  return kib === undefined ? undefined : Number(kib) * 1024
 }

@@ -53,6 +53,16 @@ export class Bench {
     return this.#broker
   }
 
+  /** Tells what takes long. */
+  tell(line: string): void {
+    this.#options.onStep(line)
+  }
+
+  /** Takes over a process that was started elsewhere. */
+  add(process: BenchProcess): void {
+    this.#processes.push(process)
+  }
+
   /** Starts a built module; it may need a moment until it is ready. */
   startModule(name: string, module: string, args: readonly string[] = []): NodeProcess {
     if (this.#closed !== undefined) throw new Error('this run has ended')

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFileSync } from 'node:child_process'
 import { findNatsServer, type NatsServer, startNatsServer } from '@nats-edge/embedded-nats'
-import { type BenchProcess, cpuSecondsOf } from './bench-process.ts'
+import { type BenchProcess, cpuSecondsOf, memoryBytesOf } from './bench-process.ts'
 
 /** The nats-server of a run, whose CPU time is known where the platform tells. */
 export interface Broker extends BenchProcess {
   readonly url: string
+  /** Of the server's own WebSocket listener. */
+  readonly webSocketUrl: string
   readonly version: string
 }
 
@@ -19,12 +21,14 @@ export async function startBroker(onStep: (line: string) => void): Promise<Broke
   const binary =
     lastTestServer(process.env['NATS_EDGE_TEST_SERVERS']) ??
     (await findNatsServer({ onProgress: (step) => onStep(step.text) }))
-  const server: NatsServer = await startNatsServer({ binary, jetstream: false })
+  const server: NatsServer = await startNatsServer({ binary, jetstream: false, websocket: true })
   return {
     name: 'nats-server',
     url: server.url,
+    webSocketUrl: server.websocketUrl ?? '',
     version: server.version,
     cpuSeconds: () => cpuSecondsOf(server.pid),
+    memoryBytes: () => memoryBytesOf(server.pid),
     stop: () => server.stop(),
   }
 }

@@ -30,6 +30,10 @@ describe('parseCliOptions', () => {
     })
   })
 
+  it('takes rows without a flag too', () => {
+    expect(parseCliOptions(['wire-tcp', 'rest-get,parser']).rows).toEqual(['wire-tcp', 'rest-get', 'parser'])
+  })
+
   it.each([
     { args: ['--rounds', '0'], says: '--rounds 0' },
     { args: ['--rounds', '1.5'], says: 'whole number' },
@@ -40,7 +44,6 @@ describe('parseCliOptions', () => {
     { args: ['--seconds', '601'], says: 'at most 600' },
     { args: ['--rows', ' , '], says: '--list' },
     { args: ['--round', '3'], says: '--round' },
-    { args: ['rest-get'], says: 'rest-get' },
   ])('refuses $args', ({ args, says }) => {
     expect(() => parseCliOptions(args)).toThrow(says)
   })

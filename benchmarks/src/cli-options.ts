@@ -13,12 +13,12 @@ export interface CliOptions {
   readonly help: boolean
 }
 
-export const usage: string = `Usage: npm run bench -- [options]
+export const usage: string = `Usage: npm run bench -- [options] [row ...]
 
 Starts a broker, the servers and the loads by itself, runs both sides of each comparison in turns and prints their
 CPU seconds per operation, rate and p99 as ratios.
 
-  --rows a,b      run these rows only
+  --rows a,b      run these rows only; a row, or the first words of the names of several: wire, wire-tcp
   --rounds N      rounds per side (default 5)
   --seconds S     load per side and round, in seconds (default 3)
   --gate          exit with 1 if a gate fails
@@ -29,8 +29,9 @@ CPU seconds per operation, rate and p99 as ratios.
 
 /** Throws TypeError or RangeError with a text for the person who typed it. */
 export function parseCliOptions(args: readonly string[]): CliOptions {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: [...args],
+    allowPositionals: true,
     options: {
       rows: { type: 'string' },
       rounds: { type: 'string', default: '5' },
@@ -43,7 +44,8 @@ export function parseCliOptions(args: readonly string[]): CliOptions {
     },
   })
   return {
-    rows: values.rows === undefined ? undefined : names(values.rows),
+    rows:
+      values.rows === undefined && positionals.length === 0 ? undefined : names([values.rows ?? '', ...positionals]),
     rounds: wholeNumber('--rounds', values.rounds, 1000),
     seconds: positiveNumber('--seconds', values.seconds, 600),
     gate: values.gate,
@@ -54,9 +56,9 @@ export function parseCliOptions(args: readonly string[]): CliOptions {
   }
 }
 
-function names(text: string): string[] {
-  const list = text
-    .split(',')
+function names(texts: readonly string[]): string[] {
+  const list = texts
+    .flatMap((text) => text.split(','))
     .map((name) => name.trim())
     .filter((name) => name !== '')
   if (list.length === 0) throw new TypeError('--rows needs at least one name; --list prints them')

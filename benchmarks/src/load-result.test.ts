@@ -15,10 +15,15 @@ describe('parseLoadResult', () => {
     { field: 'seconds', value: Number.NaN },
     { field: 'errors', value: null },
     { field: 'errors', value: { x: 'y' } },
+    { field: 'bytesEach', value: -1 },
     { field: 'latencyCounts', value: 'none' },
     { field: 'latencyCounts', value: [1, undefined] },
   ])('refuses $field $value by name', ({ field, value }) => {
     expect(() => parseLoadResult({ ...result, [field]: value })).toThrow(field)
+  })
+
+  it('takes what an operation holds', () => {
+    expect(parseLoadResult({ ...result, bytesEach: 4096 })).toEqual({ ...result, bytesEach: 4096 })
   })
 
   it.each([undefined, null, 7])('refuses %o', (value) => {

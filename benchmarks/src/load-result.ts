@@ -10,12 +10,14 @@ export interface LoadResult {
   readonly errors: Readonly<Record<string, number>>
   /** `LatencyHistogram.counts()` of the operations, in microseconds. */
   readonly latencyCounts: readonly number[]
+  /** Memory that each operation holds, where a row is about that. */
+  readonly bytesEach?: number
 }
 
 /** Checks what came over the process border; throws TypeError naming what is wrong with it. */
 export function parseLoadResult(value: unknown): LoadResult {
   if (typeof value !== 'object' || value === null) throw new TypeError('a load result is an object')
-  const { operations, seconds, errors, latencyCounts } = value as Partial<Record<keyof LoadResult, unknown>>
+  const { operations, seconds, errors, latencyCounts, bytesEach } = value as Partial<Record<keyof LoadResult, unknown>>
   if (!isCount(operations)) throw new TypeError('operations of a load result must be a count')
   if (!isCount(seconds)) throw new TypeError('seconds of a load result must be a positive number')
   if (typeof errors !== 'object' || errors === null) throw new TypeError('errors of a load result must be an object')
@@ -27,7 +29,9 @@ export function parseLoadResult(value: unknown): LoadResult {
   if (!Array.isArray(latencyCounts) || !latencyCounts.every(isCount)) {
     throw new TypeError('latencyCounts of a load result must be a list of counts')
   }
-  return { operations, seconds, errors: Object.fromEntries(counts), latencyCounts }
+  if (bytesEach !== undefined && !isCount(bytesEach)) throw new TypeError('bytesEach of a load result must be a count')
+  const memory = bytesEach === undefined ? {} : { bytesEach }
+  return { operations, seconds, errors: Object.fromEntries(counts), latencyCounts, ...memory }
 }
 
 export function errorCount(result: LoadResult): number {

@@ -70,6 +70,12 @@ export class NodeProcess implements BenchProcess {
     return seconds
   }
 
+  async memoryBytes(): Promise<number> {
+    const bytes = await this.call('memory')
+    if (typeof bytes !== 'number') throw new TypeError(`${this.name} did not report its memory`)
+    return bytes
+  }
+
   /** SIGTERM, then SIGKILL; resolves once the process has ended. */
   async stop(): Promise<void> {
     if (this.#ended) return

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { collectGarbage } from './collect-garbage.ts'
 import { LatencyHistogram } from './latency-histogram.ts'
 import type { LoadResult } from './load-result.ts'
 
@@ -74,8 +73,6 @@ function pushAll(push: (chunk: Buffer) => void, chunks: readonly Buffer[], laten
 
 /** Heap in use once everything unused is collected. */
 function heapBytes(): number {
-  setFlagsFromString('--expose-gc')
-  const collectGarbage = runInNewContext('gc') as () => void
   collectGarbage()
   return process.memoryUsage().heapUsed
 }

@@ -25,9 +25,12 @@ const result: RowResult = {
   natsServer: '2.15.2',
   subject: side('nats-edge'),
   reference: side('bare Hono', { ratePerSecond: 10_000 }),
+  others: [],
+  missing: {},
   ratios: {
     cpu: { median: 1.9, lowest: 1.8, highest: 2.1 },
     rate: { median: 0.512, lowest: 0.5, highest: 0.52 },
+    p50: { median: 1.1, lowest: 1, highest: 1.3 },
     p99: { median: 1.2, lowest: 1, highest: 1.4 },
   },
   errors: 0,
@@ -47,11 +50,43 @@ describe('rowReport', () => {
       '  bare Hono   10000      0.610    1.23    9.88       15000       0',
       '  CPU per operation, ratio  1.900  (1.800 to 2.100)',
       '  rate, ratio               0.512  (0.500 to 0.520)  gate >= 0.45  ok',
+      '  p50, ratio                1.100  (1.000 to 1.300)',
       '  p99, ratio                1.200  (1.000 to 1.400)',
       '  errors                        0                       gate <= 0  ok',
       '  CPU s/10k under nats-edge: nats-edge 0.610, broker 0.200',
       '  CPU s/10k under bare Hono: bare Hono 0.610, broker 0.200',
     ])
+  })
+
+  it('prints the other sides with the gates between them, and what could not be had', () => {
+    const spread = { median: 12, lowest: 11, highest: 13 }
+    const text = rowReport({
+      ...result,
+      others: [side('relay')],
+      missing: { peer: 'no toolchain' },
+      gates: [
+        { measure: 'rate', between: 'nats-edge / relay', limit: '>= 10', value: 12, spread, passed: true },
+        { measure: 'cpu', between: 'nats-edge / peer', limit: '<= 1', value: Number.NaN, passed: undefined, reason: 'x' },
+        { measure: 'memory', limit: '<= 40', value: 30, passed: true },
+      ],
+    })
+    expect(text).toContain('peer: not measured, no toolchain')
+    expect(text).toMatch(/^ {2}relay +5123 /m)
+    expect(text).toMatch(/^ {2}rate, nats-edge \/ relay +12\.000 +\(11\.000 to 13\.000\) +gate >= 10 +ok$/m)
+    expect(text).toMatch(/^ {2}cpu, nats-edge \/ peer +- +gate <= 1 +not checked$/m)
+    expect(text).toMatch(/^ {2}KiB per operation +30\.000 +gate <= 40 +ok$/m)
+    expect(text).toContain('CPU s/10k under relay: relay 0.610')
+  })
+
+  it('leaves out latencies that no load took', () => {
+    const none = { median: Number.NaN, lowest: Number.NaN, highest: Number.NaN }
+    const text = rowReport({
+      ...result,
+      subject: side('nats-edge', { p50Ms: Number.NaN, p99Ms: Number.NaN }),
+      ratios: { ...result.ratios, p50: none, p99: none },
+    })
+    expect(text).not.toMatch(/NaN|p50, ratio|p99, ratio/)
+    expect(text).toMatch(/^ {2}nats-edge +5123 +0\.610 +- +- +15000/m)
   })
 
   it('says which gate failed, what the errors were and that the machine was busy', () => {

@@ -13,22 +13,25 @@ export function machineLine(machine: Machine): string {
 
 /** The text for one row: a line per side, the ratios with their gates beside them, and who used the CPU. */
 export function rowReport(result: RowResult): string {
-  const { subject, reference, ratios } = result
+  const { subject, reference, others, ratios } = result
+  const sides = [subject, reference, ...others]
   const lines = [
     `${result.name}: ${result.title}`,
     ...(result.natsServer === undefined ? [] : [`  nats-server ${result.natsServer}`]),
+    ...Object.entries(result.missing).map(([name, reason]) => `  ${name}: not measured, ${reason}`),
     ...table([
       ['', 'rate/s', `CPU s/${thousands(result.cpuPer)}`, 'p50 ms', 'p99 ms', 'operations', 'errors'],
-      sideCells(subject, result.cpuPer),
-      sideCells(reference, result.cpuPer),
+      ...sides.map((side) => sideCells(side, result.cpuPer)),
     ]),
     ...table([
       ratioCells('CPU per operation', ratios.cpu, gateOf(result, 'cpu')),
       ratioCells('rate', ratios.rate, gateOf(result, 'rate')),
-      ratioCells('p99', ratios.p99, gateOf(result, 'p99')),
+      ...(Number.isNaN(ratios.p50.median) ? [] : [ratioCells('p50', ratios.p50, gateOf(result, 'p50'))]),
+      ...(Number.isNaN(ratios.p99.median) ? [] : [ratioCells('p99', ratios.p99, gateOf(result, 'p99'))]),
+      ...result.gates.filter(isNamed).map(namedCells),
       ['errors', String(result.errors), '', ...gateCells(gateOf(result, 'errors'))],
     ]),
-    ...[subject, reference].flatMap((side) => processLines(side, result.cpuPer)),
+    ...sides.flatMap((side) => processLines(side, result.cpuPer)),
   ]
   return lines.join('\n')
 }
@@ -38,24 +41,44 @@ function sideCells(side: SideResult, cpuPer: number): string[] {
     side.name,
     side.ratePerSecond.toFixed(0),
     (side.cpuSecondsPerOperation * cpuPer).toFixed(3),
-    side.p50Ms.toFixed(2),
-    side.p99Ms.toFixed(2),
+    milliseconds(side.p50Ms),
+    milliseconds(side.p99Ms),
     String(side.operations),
     String(Object.values(side.errors).reduce((sum, count) => sum + count, 0)),
   ]
 }
 
+function milliseconds(value: number): string {
+  return Number.isNaN(value) ? '-' : value.toFixed(2)
+}
+
 function ratioCells(name: string, ratio: Spread, gate: GateResult | undefined): string[] {
-  const range = `(${ratio.lowest.toFixed(3)} to ${ratio.highest.toFixed(3)})`
-  return [`${name}, ratio`, ratio.median.toFixed(3), range, ...gateCells(gate)]
+  return [`${name}, ratio`, ratio.median.toFixed(3), range(ratio), ...gateCells(gate)]
+}
+
+function range({ lowest, highest }: Spread): string {
+  return `(${lowest.toFixed(3)} to ${highest.toFixed(3)})`
+}
+
+/** A gate between sides of its own, or of another kind than the ratios of subject and reference. */
+function isNamed({ measure, between }: GateResult): boolean {
+  return between !== undefined || measure === 'memory'
+}
+
+function namedCells(gate: GateResult): string[] {
+  const name = gate.measure === 'memory' ? 'KiB per operation' : gate.measure
+  const title = gate.between === undefined ? name : `${name}, ${gate.between}`
+  if (gate.passed === undefined) return [title, '-', '', ...gateCells(gate)]
+  return [title, gate.value.toFixed(3), gate.spread === undefined ? '' : range(gate.spread), ...gateCells(gate)]
 }
 
 function gateCells(gate: GateResult | undefined): string[] {
-  return gate === undefined ? [] : [`gate ${gate.limit}`, gate.passed ? 'ok' : 'FAILED']
+  if (gate === undefined) return []
+  return [`gate ${gate.limit}`, gate.passed === undefined ? 'not checked' : gate.passed ? 'ok' : 'FAILED']
 }
 
 function gateOf(result: RowResult, measure: GateResult['measure']): GateResult | undefined {
-  return result.gates.find((gate) => gate.measure === measure)
+  return result.gates.find((gate) => gate.measure === measure && gate.between === undefined)
 }
 
 function processLines(side: SideResult, cpuPer: number): string[] {

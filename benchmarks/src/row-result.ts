@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { checkGate, type GateResult } from './gate.ts'
+import { checkGate, type GateResult, uncheckedGate } from './gate.ts'
 import { LatencyHistogram } from './latency-histogram.ts'
-import type { Measure, Row, Side } from './row.ts'
+import type { Gate, Ratio, Row, Side } from './row.ts'
 import type { Sample } from './sample.ts'
 import { median, ratios, type Spread, spread } from './statistics.ts'
 
@@ -14,17 +14,22 @@ export interface RowResult {
   readonly natsServer: string | undefined
   readonly subject: SideResult
   readonly reference: SideResult
+  readonly others: readonly SideResult[]
+  /** Sides that could not be had, and why. */
+  readonly missing: Readonly<Record<string, string>>
   /** Subject over reference, round by round. */
-  readonly ratios: Readonly<Record<Exclude<Measure, 'errors'>, Spread>>
-  /** Of both sides, all rounds. */
+  readonly ratios: Readonly<Record<Ratio, Spread>>
+  /** Of all sides, all rounds. */
   readonly errors: number
   readonly gates: readonly GateResult[]
 }
 
-/** What both sides of a row came to. */
+/** What the sides of a row came to. */
 export interface MeasuredSides {
   readonly subject: SideResult
   readonly reference: SideResult
+  readonly others?: readonly SideResult[]
+  readonly missing?: Readonly<Record<string, string>>
 }
 
 export interface SideResult {
@@ -46,19 +51,45 @@ export interface SideResult {
 }
 
 export function summarizeRow(row: Row, sides: MeasuredSides, natsServer?: string): RowResult {
-  const { subject, reference } = sides
-  const compare = (value: (sample: Sample) => number): Spread =>
-    spread(ratios(subject.rounds.map(value), reference.rounds.map(value)))
-  const found = {
-    cpu: compare((sample) => sample.cpuSecondsPerOperation),
-    rate: compare((sample) => sample.ratePerSecond),
-    p99: compare((sample) => sample.p99Ms),
-  }
-  const errors = [...subject.rounds, ...reference.rounds].reduce((sum, sample) => sum + sample.errorCount, 0)
-  const values = { cpu: found.cpu.median, rate: found.rate.median, p99: found.p99.median, errors }
-  const gates = row.gates.map((gate) => checkGate(gate, values))
+  const { subject, reference, others = [], missing = {} } = sides
+  const compared = (ratio: Ratio): Spread => compare(ratio, subject, reference)
+  const found = { cpu: compared('cpu'), rate: compared('rate'), p50: compared('p50'), p99: compared('p99') }
+  const all = [subject, reference, ...others]
+  const errors = all.flatMap(({ rounds }) => rounds).reduce((sum, sample) => sum + sample.errorCount, 0)
+  const gates = row.gates.map((gate) => judge(gate, all, { errors, missing }))
   const { name, title, cpuPer } = row
-  return { name, title, cpuPer, natsServer, subject, reference, ratios: found, errors, gates }
+  return { name, title, cpuPer, natsServer, subject, reference, others, missing, ratios: found, errors, gates }
+}
+
+const sampleValues: Readonly<Record<Ratio, (sample: Sample) => number>> = {
+  cpu: (sample) => sample.cpuSecondsPerOperation,
+  rate: (sample) => sample.ratePerSecond,
+  p50: (sample) => sample.p50Ms,
+  p99: (sample) => sample.p99Ms,
+}
+
+function compare(ratio: Ratio, side: SideResult, to: SideResult): Spread {
+  const value = sampleValues[ratio]
+  return spread(ratios(side.rounds.map(value), to.rounds.map(value)))
+}
+
+interface Surroundings {
+  readonly errors: number
+  readonly missing: Readonly<Record<string, string>>
+}
+
+/** Checks a gate between the sides it names; the first two are those of a gate that names none. */
+function judge(gate: Gate, all: readonly SideResult[], { errors, missing }: Surroundings): GateResult {
+  if (gate.measure === 'errors') return checkGate(gate, errors)
+  const { of = all[0]?.name ?? '', against = all[1]?.name ?? '' } = gate
+  const named = gate.of === undefined && gate.against === undefined ? gate : { ...gate, of, against }
+  const [side, to] = [of, against].map((name) => all.find((candidate) => candidate.name === name))
+  if (side === undefined || to === undefined) {
+    const absent = side === undefined ? of : against
+    return uncheckedGate(named, missing[absent] ?? `no side is named "${absent}"`)
+  }
+  if (gate.measure !== 'memory') return checkGate(named, compare(gate.measure, side, to))
+  return checkGate(gate, spread(side.rounds.map(({ load }) => (load.bytesEach ?? Number.NaN) / 1024)))
 }
 
 export function summarizeSide(side: Side, rounds: readonly Sample[]): SideResult {

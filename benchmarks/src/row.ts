@@ -10,6 +10,10 @@ export interface Row {
   readonly title: string
   /** CPU seconds are printed per so many operations. */
   readonly cpuPer: number
+  /** Part of the time under load that a side of this row needs in each round. Default 1. */
+  readonly timeShare?: number
+  /** The same for the round that does not count, in which code gets warm. Default as `timeShare`. */
+  readonly warmUpShare?: number
   readonly gates: readonly Gate[]
   /** Starts everything both sides need. What is started through `bench` is stopped by it. */
   start(bench: Bench): Promise<Sides>
@@ -19,6 +23,10 @@ export interface Row {
 export interface Sides {
   readonly subject: Side
   readonly reference: Side
+  /** Measured in the same rounds; gates refer to them by name. Default none. */
+  readonly others?: readonly Side[]
+  /** Sides that gates name and that cannot be had here, and why. Default none. */
+  readonly missing?: Readonly<Record<string, string>>
 }
 
 export interface Side {
@@ -29,9 +37,16 @@ export interface Side {
   run(durationMs: number): Promise<LoadResult>
 }
 
-/** `cpu`, `rate`, `p99`: ratios of subject to reference, median of the rounds. `errors`: of both sides, all rounds. */
-export type Measure = 'cpu' | 'rate' | 'p99' | 'errors'
+/** What two sides are compared by: one over the other in each round, and of the rounds the median. */
+export type Ratio = 'cpu' | 'rate' | 'p50' | 'p99'
 
-export type Gate =
-  | { readonly measure: Measure; readonly atMost: number }
-  | { readonly measure: Measure; readonly atLeast: number }
+/** `memory`: KiB that an operation of one side holds, median of the rounds. `errors`: of all sides, all rounds. */
+export type Measure = Ratio | 'memory' | 'errors'
+
+export type Gate = {
+  readonly measure: Measure
+  /** Name of the side that is judged. Default: the subject. */
+  readonly of?: string
+  /** Name of the side a ratio is taken to. Default: the reference. */
+  readonly against?: string
+} & ({ readonly atMost: number } | { readonly atLeast: number })

@@ -29,6 +29,31 @@ function recordingRow(order: string[], onStart: (directory: string) => void = ()
 }
 
 describe('runRow', () => {
+  it('gives each side the part of the time that the row needs, others included', async () => {
+    const order: string[] = []
+    const row = recordingRow(order)
+    const start: Row['start'] = async (bench) => {
+      const sides = await row.start(bench)
+      return { ...sides, others: [{ ...sides.subject, name: 'c' }], missing: { d: 'not here' } }
+    }
+    const gates: Row['gates'] = [
+      { measure: 'rate', of: 'c', against: 'a', atLeast: 0.1 },
+      { measure: 'rate', of: 'd', atLeast: 1 },
+      { measure: 'rate', against: 'e', atLeast: 1 },
+    ]
+    const result = await runRow(
+      { ...row, start, gates, timeShare: 0.25, warmUpShare: 0.5 },
+      { rounds: 1, seconds: 2, onStep: () => {} },
+    )
+    expect(order).toEqual(['a 1000', 'b 1000', 'a 1000', 'a 500', 'b 500', 'a 500'])
+    expect(result.others.map(({ name, operations }) => [name, operations])).toEqual([['c', 6]])
+    expect(result.gates.map(({ value, passed, reason }) => [value, passed, reason])).toEqual([
+      [1.5, true, undefined],
+      [Number.NaN, undefined, 'not here'],
+      [Number.NaN, undefined, 'no side is named "e"'],
+    ])
+  })
+
   it('warms both sides up and then lets them take turns', async () => {
     const order: string[] = []
     const result = await runRow(recordingRow(order), { rounds: 3, seconds: 0.5, onStep: () => {} })

@@ -21,21 +21,18 @@ export async function runRow(row: Row, options: RunOptions): Promise<RowResult> 
   const stop = (): void => void bench.close()
   options.signal?.addEventListener('abort', stop)
   try {
-    const { subject, reference } = await row.start(bench)
-    const durationMs = options.seconds * 1000
-    for (const side of [subject, reference]) await side.run(durationMs)
-    const subjectSamples: Sample[] = []
-    const referenceSamples: Sample[] = []
+    const { subject, reference, others = [], missing = {} } = await row.start(bench)
+    const sides = [subject, reference, ...others].map((side) => ({ side, samples: [] as Sample[] }))
+    const { timeShare = 1, warmUpShare = timeShare } = row
+    const durationMs = options.seconds * timeShare * 1000
+    for (const { side } of sides) await side.run(options.seconds * warmUpShare * 1000)
     for (let round = 1; round <= options.rounds; round++) {
       options.onStep(`${row.name}: round ${round} of ${options.rounds}`)
-      subjectSamples.push(await takeSample(subject, bench.processes, durationMs))
-      referenceSamples.push(await takeSample(reference, bench.processes, durationMs))
+      for (const { side, samples } of sides) samples.push(await takeSample(side, bench.processes, durationMs))
     }
-    const sides = {
-      subject: summarizeSide(subject, subjectSamples),
-      reference: summarizeSide(reference, referenceSamples),
-    }
-    return summarizeRow(row, sides, bench.natsServer)
+    const [ours, theirs, ...more] = sides.map(({ side, samples }) => summarizeSide(side, samples))
+    if (ours === undefined || theirs === undefined) throw new Error('a row has two sides')
+    return summarizeRow(row, { subject: ours, reference: theirs, others: more, missing }, bench.natsServer)
   } finally {
     options.signal?.removeEventListener('abort', stop)
     await bench.close()

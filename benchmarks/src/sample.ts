@@ -11,6 +11,7 @@ export interface Sample {
   readonly ratePerSecond: number
   /** Of the measured process; NaN if nothing was done. */
   readonly cpuSecondsPerOperation: number
+  /** NaN, as p99, where a load takes no latencies. */
   readonly p50Ms: number
   readonly p99Ms: number
   readonly errorCount: number

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Preloaded into every measured Node process, our server included: reports its CPU time to the harness and ends it with
+// Preloaded into every measured Node process, our server included: reports its CPU time and memory to the harness and ends it with
 // the harness, so that nothing is left behind after a kill.
+import { collectGarbage } from './collect-garbage.ts'
 import { answerCommands } from './command-channel.ts'
 
 answerCommands({
   cpu: () => {
     const { user, system } = process.cpuUsage()
     return (user + system) / 1e6
+  },
+  memory: () => {
+    collectGarbage()
+    return process.memoryUsage.rss()
   },
 })
 process.once('disconnect', () => process.exit(1))

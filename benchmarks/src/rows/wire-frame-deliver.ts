@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Row } from '../row.ts'
+import { floodRows } from '../wire-row.ts'
+
+export const rows: readonly Row[] = floodRows(
+  'wire-frame-deliver',
+  { load: 'deliver', transport: 'ws', framing: 'one' },
+  { title: 'publish to subscribe over WebSocket in a frame for each message', sizeNames: ['16', '128', '1k'] },
+)

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { LoadResult } from './load-result.ts'
+import { WireClient } from './wire-client.ts'
+import { failureOf, within, type WireLoadOptions } from './wire-load.ts'
+import { type Batch, deliveryBytes, publishOperation, repeated, wireSubject } from './wire-operations.ts'
+
+// What may be on its way to a subscriber: far below what makes a server close a slow one.
+const windowBytes = 8 * 2 ** 20
+
+/** Publishes for so long; all of it counts once the PONG behind it is there. */
+export async function runPublishLoad(options: WireLoadOptions): Promise<LoadResult> {
+  const client = await WireClient.open({ url: options.url })
+  try {
+    const batch = batchFor(client, options)
+    const startedAt = performance.now()
+    let operations = 0
+    while (performance.now() - startedAt < options.durationMs) {
+      operations += batch.operations
+      if (!client.write(batch.bytes)) await client.drained()
+    }
+    const isAnswered = await within(client.ping())
+    const seconds = (performance.now() - startedAt) / 1000
+    return { operations, seconds, errors: isAnswered ? {} : { [failureOf(client)]: 1 }, latencyCounts: [] }
+  } finally {
+    client.close()
+  }
+}
+
+/** Publishes for so long to a subscriber on a connection of its own; an operation is a message that has come there. */
+export async function runDeliverLoad(options: WireLoadOptions): Promise<LoadResult> {
+  const { url, size, durationMs } = options
+  const bytesEach = deliveryBytes(wireSubject, size)
+  let arrived = 0
+  let wake = (): void => {}
+  const onDeliveries = (count: number): void => {
+    arrived += count
+    wake()
+  }
+  const subscriber = await WireClient.open({ url, deliveryBytes: bytesEach, onDeliveries })
+  const arrival = (): Promise<void> => subscriber.orEnd((resolve) => (wake = resolve))
+  const publisher = await WireClient.open({ url }).catch((error: unknown) => {
+    subscriber.close()
+    throw error
+  })
+  try {
+    await subscriber.subscribe(wireSubject)
+    const batch = batchFor(publisher, options)
+    const startedAt = performance.now()
+    let sent = 0
+    const publish = async (): Promise<void> => {
+      while (performance.now() - startedAt < durationMs) {
+        while ((sent - arrived) * bytesEach > windowBytes) await arrival()
+        sent += batch.operations
+        if (!publisher.write(batch.bytes)) await publisher.drained()
+      }
+      while (arrived < sent) await arrival()
+    }
+    await within(publish(), durationMs)
+    const seconds = (performance.now() - startedAt) / 1000
+    // What comes too often comes before the PONG.
+    await within(subscriber.ping())
+    return {
+      operations: arrived,
+      seconds,
+      errors: errorsOf([publisher, subscriber], sent - arrived),
+      latencyCounts: [],
+    }
+  } finally {
+    publisher.close()
+    subscriber.close()
+  }
+}
+
+function batchFor({ isWebSocket }: WireClient, { size, framing }: WireLoadOptions): Batch {
+  return repeated(publishOperation(wireSubject, size), isWebSocket ? framing : undefined)
+}
+
+function errorsOf(clients: readonly WireClient[], missing: number): Record<string, number> {
+  const errors: Record<string, number> = {}
+  if (missing !== 0) errors[missing > 0 ? 'messages lost' : 'messages too many'] = Math.abs(missing)
+  const failed = clients.find(({ failure }) => failure !== undefined)
+  if (failed !== undefined) errors[failureOf(failed)] = 1
+  return errors
+}

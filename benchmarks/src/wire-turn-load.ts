@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import { LatencyHistogram } from './latency-histogram.ts'
+import type { LoadResult } from './load-result.ts'
+import { WireClient } from './wire-client.ts'
+import { failureOf, within, type WireLoadOptions } from './wire-load.ts'
+import { clientFrame, deliveryBytes, publishOperation, replySubject, wireSubject } from './wire-operations.ts'
+
+/** PING after PING, each sent when the last was answered. */
+export async function runPingLoad({ url, durationMs }: WireLoadOptions): Promise<LoadResult> {
+  const client = await WireClient.open({ url })
+  const bytes = framed(client, Buffer.from('PING\r\n'))
+  const send = (answered: () => void): void => {
+    client.onPong(answered)
+    client.write(bytes)
+  }
+  return takeTurns([client], send, durationMs)
+}
+
+/** Request after request to a responder on a connection of its own, each sent when the last was answered. */
+export async function runRequestLoad({ url, size, durationMs }: WireLoadOptions): Promise<LoadResult> {
+  let answered = (): void => {}
+  let respond = (): void => {}
+  const [responder, requester] = await Promise.all([
+    WireClient.open({
+      url,
+      deliveryBytes: deliveryBytes(wireSubject, size, replySubject),
+      onDeliveries: () => respond(),
+    }),
+    WireClient.open({ url, deliveryBytes: deliveryBytes(replySubject, size), onDeliveries: () => answered() }),
+  ])
+  await Promise.all([responder.subscribe(wireSubject), requester.subscribe(replySubject)])
+  const reply = framed(responder, publishOperation(replySubject, size))
+  const request = framed(requester, publishOperation(wireSubject, size, replySubject))
+  respond = () => void responder.write(reply)
+  const send = (next: () => void): void => {
+    answered = next
+    requester.write(request)
+  }
+  return takeTurns([requester, responder], send, durationMs)
+}
+
+function framed({ isWebSocket }: WireClient, bytes: Buffer): Buffer {
+  return isWebSocket ? clientFrame(bytes) : bytes
+}
+
+async function takeTurns(
+  clients: readonly WireClient[],
+  send: (answered: () => void) => void,
+  durationMs: number,
+): Promise<LoadResult> {
+  const latencies = new LatencyHistogram()
+  const startedAt = performance.now()
+  const turns = new Promise<void>((resolve) => {
+    const next = (): void => {
+      const sentAt = performance.now()
+      if (sentAt - startedAt >= durationMs) {
+        resolve()
+        return
+      }
+      send(() => {
+        latencies.record((performance.now() - sentAt) * 1000)
+        next()
+      })
+    }
+    next()
+  })
+  const orEnds = clients.map((client) => client.orEnd((resolve) => void turns.then(resolve)))
+  try {
+    const isDone = await within(Promise.race(orEnds), durationMs)
+    const seconds = (performance.now() - startedAt) / 1000
+    const failed = isDone ? undefined : (clients.find(({ failure }) => failure !== undefined) ?? clients[0])
+    const errors = failed === undefined ? {} : { [failureOf(failed)]: 1 }
+    return { operations: latencies.total, seconds, errors, latencyCounts: latencies.counts() }
+  } finally {
+    for (const client of clients) client.close()
+    await Promise.allSettled(orEnds)
+  }
+}
