@@ -6,6 +6,8 @@ import type { WsErrorCode } from './ws-error.ts'
 
 /** How the requests of one route went. */
 export class RouteCounters {
+  /** Requests that were begun and not answered at once. */
+  active = 0
   readonly seconds: Histogram = new Histogram()
   readonly codes: Map<'ok' | WsErrorCode, number> = new Map()
 

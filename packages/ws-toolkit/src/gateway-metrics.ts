@@ -10,6 +10,7 @@ export interface Measured {
   readonly channels: readonly { readonly path: string; readonly counters: ChannelCounters }[]
   readonly registry: Iterable<LiveConnection>
   readonly rooms: LocalRooms
+  readonly taken: number
   readonly free: number | undefined
   readonly bus: RoomBus | undefined
 }
@@ -27,11 +28,15 @@ interface Living {
 type Counted = readonly { readonly path: string; readonly counters: ChannelCounters; readonly living: Living }[]
 
 /** Lists the numbers of a gateway as they are now. */
-export function gatewayFamilies({ channels, registry, rooms, free, bus }: Measured): MetricFamily[] {
+export function gatewayFamilies({ channels, registry, rooms, taken, free, bus }: Measured): MetricFamily[] {
   const living = livingOf(registry)
   const counted = channels.map(({ path, counters }) => ({ path, counters, living: living.get(path) ?? nobody() }))
   return [
-    ...connectionFamilies(counted, free),
+    ...connectionFamilies(counted),
+    gauge('connections_reserved', 'Places taken, by handshakes under way too.', [{ labels: {}, value: taken }]),
+    ...(free === undefined
+      ? []
+      : [gauge('connections_free', 'Connections that find room.', [{ labels: {}, value: free }])]),
     ...messageFamilies(counted),
     ...requestFamilies(counted),
     gauge('rooms', 'Rooms with members here.', [{ labels: {}, value: rooms.size }]),
@@ -40,16 +45,13 @@ export function gatewayFamilies({ channels, registry, rooms, free, bus }: Measur
   ]
 }
 
-function connectionFamilies(counted: Counted, free: number | undefined): MetricFamily[] {
+function connectionFamilies(counted: Counted): MetricFamily[] {
   return [
     gauge(
       'connections',
       'Open connections.',
       each(counted, ({ living }) => living.connections),
     ),
-    ...(free === undefined
-      ? []
-      : [gauge('connections_free', 'Connections that find room.', [{ labels: {}, value: free }])]),
     counter(
       'connections_opened_total',
       'Connections opened.',
@@ -124,6 +126,11 @@ function requestFamilies(counted: Counted): MetricFamily[] {
     [...counters.routes].map(([key, of]) => ({ labels: { route: path, key }, of })),
   )
   return [
+    gauge(
+      'requests_active',
+      'Requests begun and not answered.',
+      routes.map(({ labels, of }) => ({ labels, value: of.active })),
+    ),
     {
       name: 'message_duration_seconds',
       help: 'Time from a message to its last answer.',

@@ -67,6 +67,7 @@ export class RequestQueue<U> {
   /** The request did not end at once. */
   add(run: RequestRun<U>): void {
     this.#active.add(run)
+    run.match.value.counters.active += 1
     if (this.#rules.order === 'key') this.#keys.add(run.key)
     this.#holdOrRelease()
   }
@@ -91,7 +92,10 @@ export class RequestQueue<U> {
   finish(run: RequestRun<U>): void {
     run.isDone = true
     if (this.#rules.replyOrder === 'fifo') this.#nextTurns()
-    if (this.#active.delete(run)) this.#keys.delete(run.key)
+    if (this.#active.delete(run)) {
+      run.match.value.counters.active -= 1
+      this.#keys.delete(run.key)
+    }
     this.#startWaiting()
     this.#holdOrRelease()
     if (this.isBusy) return

@@ -113,6 +113,7 @@ class Gateway implements WsGateway {
       channels: this.#channels,
       registry: this.registry,
       rooms: this.rooms,
+      taken: this.#admission.taken,
       free: this.#admission.free,
       bus: this.#options.roomBus,
     })
