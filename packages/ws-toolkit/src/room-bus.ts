@@ -9,9 +9,14 @@ export interface RoomMessage {
   readonly binary: boolean
   /** The connection that does not get it, on whatever server it is. */
   readonly except?: string | undefined
+  /** Under the overflow policy `coalesce` it replaces the one of this key that still waits. */
+  readonly key?: string | undefined
   /** Its place in the history of the room. */
   readonly seq?: number
 }
+
+/** Most messages of the past that a member may ask for. */
+export const maxRewind = 1000
 
 export interface RoomSubscription {
   /** Resolves when messages of other servers arrive; absent: they do. */
@@ -27,7 +32,7 @@ export interface RoomBus {
   subscribe(room: string, deliver: (message: RoomMessage) => void): RoomSubscription
   /** Throws when the message cannot be taken. */
   publish(room: string, message: RoomMessage): void
-  /** The last `count` messages of a room, oldest first, each with its `seq`. */
+  /** Only where it delivers to all. The last `count` messages of a room, oldest first, each with its `seq`; what is said after the call may be among them. */
   history?(room: string, count: number): Promise<readonly RoomMessage[]>
   /** Called once, when the gateway is made. */
   mount?(site: { readonly observe: (event: WsEvent) => void }): void

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { describe, expect, it, vi } from 'vitest'
+import { Socket } from 'node:net'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { ChannelOptions } from './channel-options.ts'
 import { eventsOf, startGateway, statOf, ways, type Rig } from './gateway.test-support.ts'
-import { sharedFrame, WsError, type RoomBus, type RoomMessage } from './index.ts'
+import { sharedFrame, wsGateway, WsError, type RoomBus, type RoomMessage } from './index.ts'
 import type { GatewayOptions } from './options.ts'
-import { gate } from './upgrade/hosts.test-support.ts'
+import { gate, type Gate } from './upgrade/hosts.test-support.ts'
 
 /** Clients join the room of their path, and say what they send to all of it but themselves. */
 function startRooms(options: Parameters<typeof startGateway>[1] = {}, channel: ChannelOptions = {}): Promise<Rig> {
@@ -50,7 +51,7 @@ function memoryBus(
           if (delivers === 'all' || node !== me) rooms.get(room)?.({ ...message, seq })
         }
       },
-      history: async (_room, count) => past.slice(-count),
+      ...(delivers === 'all' && { history: async (_room: string, count: number) => past.slice(-count) }),
     }
   }
 }
@@ -145,6 +146,29 @@ describe('a room', () => {
     await expect(connection?.join('c')).rejects.toMatchObject({ code: 'overloaded' })
     expect(await connection?.join('b')).toMatchObject({ size: 1 })
     expect(statOf(gateway, 'limits_hit_total', { limit: 'rooms' })).toBe(1)
+  })
+
+  it('frames what is said once, however many members it has', async () => {
+    const { connect, gateway } = await startRooms()
+    const clients = await Promise.all([connect('/a'), connect('/a'), connect('/a')])
+    await vi.waitFor(() => expect(gateway.rooms.room('a').size).toBe(3))
+    const write = vi.spyOn(Socket.prototype, 'write')
+    onTestFinished(() => write.mockRestore())
+    for (const text of ['short and unheard of', `${'long '.repeat(10_000)} and unheard of`]) {
+      write.mockClear()
+      gateway.rooms.room('a').broadcast(text)
+      for (const client of clients) expect(await client.next()).toBe(text)
+      const written = write.mock.calls.map(([chunk]) => chunk).filter((chunk) => String(chunk).endsWith('unheard of'))
+      expect([written.length, new Set(written).size]).toStrictEqual([3, 1])
+    }
+  })
+
+  it.each([-1, 1.5, 1001, Number.NaN])('cannot be joined with a rewind of %d', async (rewind) => {
+    const { connect, gateway } = await startRooms({ roomBus: memoryBus('all')() })
+    await connect('/a')
+    const [connection] = gateway.registry
+    await expect(connection?.join('b', { rewind })).rejects.toMatchObject({ code: 'invalid_params' })
+    expect(gateway.rooms.size).toBe(1)
   })
 
   it('keeps no history without a bus that does', async () => {
@@ -248,35 +272,36 @@ describe('a room on several servers', () => {
     expect(gateway.rooms.size).toBe(0)
   })
 
-  it('can be joined with its past, without a gap and without a repetition', async () => {
-    const past = [1, 2, 3].map((seq) => ({ payload: Buffer.from(`past ${seq}`), binary: false, seq }))
-    const door = gate()
-    const inner = memoryBus('all', past)()
-    const bus: RoomBus = {
-      ...inner,
-      history: async (room, count) => {
-        await door.passed
-        const known = (await inner.history?.(room, count)) ?? []
-        // One that was said meanwhile is in both.
-        return [...known, { payload: Buffer.from('live 4'), binary: false, seq: 4 }]
+  it('says to slow members of other servers only the latest of each key with coalesce', async () => {
+    const bus = memoryBus('remote')
+    const one = await startRooms({ roomBus: bus() })
+    const two = await startRooms({ roomBus: bus() }, { overflow: 'coalesce', sendBufferBytes: 50_000 })
+    const client = await two.connect('/a')
+    await vi.waitFor(() => expect(two.gateway.rooms.room('a').size).toBe(1))
+    client.ws.pause()
+    const piece = 'x'.repeat(10_000)
+    for (let number = 0; number < 1000; number += 1) {
+      one.gateway.rooms.room('a').broadcast(`${number}:${piece}`, { key: 'price' })
+      if (number % 4 === 3) await new Promise(setImmediate)
+    }
+    client.ws.resume()
+    await vi.waitFor(() => expect(client.messages.at(-1)?.startsWith('999:')).toBe(true))
+    expect(client.messages.length).toBeLessThan(1000)
+  })
+
+  it('tells the one who speaks where all get it by a bus that cannot take it', async () => {
+    const broken: RoomBus = {
+      ...memoryBus('all')(),
+      publish: () => {
+        throw new WsError('disconnected')
       },
     }
-    const joined: unknown[] = []
-    const { connect, gateway } = await startGateway(
-      (gateway) =>
-        gateway.channel('/', {
-          onOpen: (connection) => void connection.join('a', { rewind: 2 }).then((info) => joined.push(info)),
-        }),
-      { roomBus: bus },
+    const { gateway } = await startRooms({ roomBus: broken })
+    expect(() => gateway.rooms.room('a').broadcast('x')).toThrow(expect.objectContaining({ code: 'disconnected' }))
+    const exclude = (): boolean => true
+    expect(() => gateway.rooms.room('a').broadcast('x', { exclude })).toThrow(
+      expect.objectContaining({ code: 'unsupported' }),
     )
-    const client = await connect()
-    await vi.waitFor(() => expect(gateway.rooms.room('a').size).toBe(1))
-    gateway.rooms.room('a').broadcast('live 4')
-    gateway.rooms.room('a').broadcast('live 5')
-    door.open()
-    await vi.waitFor(() => expect(joined).toStrictEqual([{ room: 'a', size: 1, replayed: 3 }]))
-    gateway.rooms.room('a').broadcast('live 6')
-    await vi.waitFor(() => expect(client.messages).toStrictEqual(['past 2', 'past 3', 'live 4', 'live 5', 'live 6']))
   })
 
   it('is asked whether it is ready, closed with its gateway, and told what happens', async () => {
@@ -294,5 +319,91 @@ describe('a room on several servers', () => {
     expect(eventsOf(rig, 'connection.lost')).toHaveLength(1)
     await rig.gateway.close({ drainMs: 0 })
     expect(trace).toStrictEqual(['ready', 'close'])
+  })
+})
+
+/** Members that join with a rewind, over a bus whose past can be kept waiting. */
+async function startRewinding(
+  past: readonly RoomMessage[],
+  channel: ChannelOptions = {},
+): Promise<Rig & { readonly door: Gate<void>; readonly joined: Promise<unknown>[] }> {
+  const door = gate()
+  const inner = memoryBus('all', past)()
+  const history = async (room: string, count: number): Promise<readonly RoomMessage[]> => {
+    await door.passed
+    return (await inner.history?.(room, count)) ?? []
+  }
+  const joined: Promise<unknown>[] = []
+  const rig = await startGateway(
+    (gateway) =>
+      gateway.channel('/', {
+        ...channel,
+        onOpen: (connection) => void joined.push(connection.join('a', { rewind: 1000 }).catch((error) => error.code)),
+      }),
+    { roomBus: { ...inner, history } },
+  )
+  return { ...rig, door, joined }
+}
+
+function pastOf(count: number, text: (number: number) => string = (number) => `past ${number}`): RoomMessage[] {
+  return Array.from({ length: count }, (_, index) => {
+    return { payload: Buffer.from(text(index + 1)), binary: false, seq: index + 1 }
+  })
+}
+
+describe('a room with a past', () => {
+  it('is joined without a gap and without a repetition', async () => {
+    const past = pastOf(3)
+    const { connect, gateway, door, joined } = await startRewinding(past)
+    const client = await connect()
+    await vi.waitFor(() => expect(gateway.rooms.room('a').size).toBe(1))
+    gateway.rooms.room('a').broadcast('live 4')
+    gateway.rooms.room('a').broadcast('live 5')
+    // One that was said meanwhile is in both.
+    past.push({ payload: Buffer.from('live 4'), binary: false, seq: 4 })
+    door.open()
+    expect(await joined[0]).toStrictEqual({ room: 'a', size: 1, replayed: 4 })
+    gateway.rooms.room('a').broadcast('live 6')
+    const expected = ['past 1', 'past 2', 'past 3', 'live 4', 'live 5', 'live 6']
+    await vi.waitFor(() => expect(client.messages).toStrictEqual(expected))
+  })
+
+  it('tells it no faster than a member takes it, and what is said meanwhile behind it', async () => {
+    const piece = 'x'.repeat(10_000)
+    const { connect, gateway, door, joined } = await startRewinding(
+      pastOf(1000, (number) => `${number}:${piece}`),
+      { sendBufferBytes: 100_000 },
+    )
+    const client = await connect()
+    client.ws.pause()
+    await vi.waitFor(() => expect(gateway.rooms.room('a').size).toBe(1))
+    door.open()
+    const [connection] = gateway.registry
+    await vi.waitFor(() => expect(connection?.bufferedBytes).toBeGreaterThan(20_000))
+    for (let number = 1001; number <= 1100; number += 1) gateway.rooms.room('a').broadcast(`${number}:live`)
+    expect(connection?.bufferedBytes).toBeLessThan(100_000)
+    client.ws.resume()
+    expect(await joined[0]).toMatchObject({ replayed: 1000 })
+    await vi.waitFor(() => expect(client.messages).toHaveLength(1100))
+    expect(client.messages.findIndex((text, index) => !text.startsWith(`${index + 1}:`))).toBe(-1)
+  })
+
+  it('is not joined by who falls too far behind, or leaves, meanwhile', async () => {
+    const { connect, gateway, door, joined } = await startRewinding(pastOf(1))
+    await connect()
+    await vi.waitFor(() => expect(gateway.rooms.room('a').size).toBe(1))
+    for (let number = 0; number <= 1000; number += 1) gateway.rooms.room('a').broadcast('much')
+    await connect()
+    await vi.waitFor(() => expect(gateway.rooms.room('a').size).toBe(2))
+    const [, leaving] = gateway.registry
+    leaving?.leave('a')
+    door.open()
+    expect(await Promise.all(joined)).toStrictEqual(['overloaded', 'closed'])
+    expect(gateway.rooms.size).toBe(0)
+  })
+
+  it('needs a bus that delivers to all', () => {
+    const roomBus: RoomBus = { ...memoryBus('remote')(), history: async () => [] }
+    expect(() => wsGateway({ roomBus })).toThrow(TypeError)
   })
 })

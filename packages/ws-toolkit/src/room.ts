@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Connection } from './connection.ts'
 import type { WsEvent } from './event.ts'
-import { frameOf, sharedFrame, type Frame, type Outgoing } from './frame.ts'
-import type { RoomBus, RoomMessage, RoomSubscription } from './room-bus.ts'
+import { frameOf, type Frame, type Outgoing } from './frame.ts'
+import { maxRewind, type RoomBus, type RoomMessage, type RoomSubscription } from './room-bus.ts'
 import { WsError } from './ws-error.ts'
 
 /** What `join()` found. */
@@ -17,7 +17,7 @@ export interface Joined {
 export interface BroadcastOptions {
   /** The one who does not get it, on whatever server: mostly the sender. */
   readonly except?: Connection | string | undefined
-  /** Leaves out members of this server. */
+  /** Leaves out members of this server. Not with a bus that delivers to all servers alike: WsError `unsupported`. */
   readonly exclude?: ((member: Connection) => boolean) | undefined
   readonly binary?: boolean
   /** Under the overflow policy `coalesce` the message replaces the one of this key that still waits. */
@@ -30,7 +30,10 @@ export interface Room {
   /** Members on this server. */
   readonly size: number
   readonly members: Iterable<Connection>
-  /** Sends one frame to every member, on every server if there is a room bus; returns how many members here got it. */
+  /**
+   * Sends one frame to every member, on every server if there is a room bus; returns how many members here got it, or
+   * will, where all of them get it by the bus. There it throws WsError when the bus cannot take it.
+   */
   broadcast(message: Outgoing, options?: BroadcastOptions): number
 }
 
@@ -71,6 +74,9 @@ export class LocalRooms implements Rooms {
   constructor(bus: RoomBus | undefined, observe: (event: WsEvent) => void) {
     this.#bus = bus
     this.#observe = observe
+    if (bus?.history !== undefined && bus.delivers !== 'all') {
+      throw new TypeError('roomBus: with history() it delivers to all, else the past and the present have no order')
+    }
     bus?.mount?.({ observe })
   }
 
@@ -106,6 +112,7 @@ export class LocalRooms implements Rooms {
 
   async join(member: Member, name: string, rewind: number): Promise<Joined> {
     checkName(name)
+    checkRewind(rewind)
     if (rewind > 0 && this.#bus?.history === undefined) {
       throw new WsError('unsupported', { message: 'rooms keep no history here' })
     }
@@ -119,6 +126,7 @@ export class LocalRooms implements Rooms {
     try {
       await room.subscription?.ready
       const replayed = rewind > 0 ? await this.#replay(member, name, { room, seat, rewind }) : 0
+      checkSeat(room, member, seat)
       return { room: name, size: room.seats.size, replayed }
     } catch (error) {
       if (room.seats.get(member) === seat) this.leave(member, name)
@@ -153,18 +161,21 @@ export class LocalRooms implements Rooms {
   }
 
   #broadcast(name: string, message: Outgoing, options: BroadcastOptions): number {
-    const frame = frameOf(message, options.binary)
-    const { binary, payload } = frame
-    const except = idOf(options.except)
+    const frame = frameOf(message, options.binary, { key: options.key }).share()
+    const { binary, payload, key } = frame
+    const copy: RoomMessage = { payload, binary, key, except: idOf(options.except) }
     const bus = this.#bus
     const room = this.#rooms.get(name)
     if (bus?.delivers === 'all') {
-      bus.publish(name, { payload, binary, except })
+      if (options.exclude !== undefined) {
+        throw new WsError('unsupported', { message: 'exclude: this room bus delivers to all servers; use except' })
+      }
+      bus.publish(name, copy)
       return room?.seats.size ?? 0
     }
     const sent = room === undefined ? 0 : send(room, frame, options)
     try {
-      bus?.publish(name, { payload, binary, except })
+      bus?.publish(name, copy)
     } catch (error) {
       // Members here have it already: the rest of the world is told of by the event.
       this.#observe({ type: 'room.failed', room: name, error })
@@ -172,30 +183,35 @@ export class LocalRooms implements Rooms {
     return sent
   }
 
+  /** Sends the past, as fast as the member takes it, and then what was said meanwhile. */
   async #replay(
     member: Member,
     name: string,
     { room, seat, rewind }: { readonly room: LocalRoom; readonly seat: Seat; readonly rewind: number },
   ): Promise<number> {
     const past = (await this.#bus?.history?.(name, rewind)) ?? []
-    if (room.seats.get(member) !== seat)
-      throw new WsError('closed', { message: `left ${JSON.stringify(name)} meanwhile` })
-    if (seat.isBehind)
-      throw new WsError('overloaded', { message: 'more was said than the rewind can hold; join again' })
-    const held = seat.held ?? []
-    seat.held = undefined
-    const lastSeq = past.at(-1)?.seq ?? 0
-    const missed = held.filter((message) => (message.seq ?? Infinity) > lastSeq)
-    for (const message of [...past, ...missed]) {
-      if (message.except !== member.id) member.send(sharedFrame(message.payload, { binary: message.binary }))
+    let lastSeq = 0
+    const replay = async (message: RoomMessage): Promise<void> => {
+      await member.drained()
+      checkSeat(room, member, seat)
+      lastSeq = message.seq ?? lastSeq
+      if (message.except !== member.id) member.send(frameOfMessage(message))
     }
+    for (const message of past) await replay(message)
+    const held = seat.held ?? []
+    for (const message of held) {
+      // One that was said while the past was read is in both.
+      if ((message.seq ?? Infinity) > lastSeq) await replay(message)
+    }
+    checkSeat(room, member, seat)
+    seat.held = undefined
     return past.length
   }
 }
 
 /** Hands a message that came by the bus to the members here. */
 function deliver(room: LocalRoom, message: RoomMessage): void {
-  const frame = sharedFrame(message.payload, { binary: message.binary })
+  const frame = frameOfMessage(message)
   for (const [member, seat] of room.seats) {
     if (member.id === message.except) continue
     if (seat.held === undefined) member.send(frame)
@@ -204,19 +220,33 @@ function deliver(room: LocalRoom, message: RoomMessage): void {
   }
 }
 
-function send(room: LocalRoom, frame: Frame, { except, exclude, key }: BroadcastOptions): number {
+function frameOfMessage({ payload, binary, key }: RoomMessage): Frame {
+  return frameOf(payload, binary, { key }).share()
+}
+
+/** Throws where the member has left while it was waited for, or has fallen behind. */
+function checkSeat(room: LocalRoom, member: Member, seat: Seat): void {
+  if (room.seats.get(member) !== seat) throw new WsError('closed', { message: 'left the room meanwhile' })
+  if (seat.isBehind) throw new WsError('overloaded', { message: 'more was said than could be held; join again' })
+}
+
+function send(room: LocalRoom, frame: Frame, { except, exclude }: BroadcastOptions): number {
   const exceptId = idOf(except)
-  const queued = key === undefined ? frame : frameOf(frame, undefined, { key })
   let sent = 0
   for (const member of room.seats.keys()) {
     if (member.id === exceptId || exclude?.(member) === true) continue
-    if (member.send(queued)) sent += 1
+    if (member.send(frame)) sent += 1
   }
   return sent
 }
 
 function idOf(member: Connection | string | undefined): string | undefined {
   return typeof member === 'object' ? member.id : member
+}
+
+function checkRewind(rewind: number): void {
+  if (Number.isInteger(rewind) && rewind >= 0 && rewind <= maxRewind) return
+  throw new WsError('invalid_params', { message: `rewind is a whole number up to ${maxRewind}` })
 }
 
 function checkName(name: string): void {
