@@ -9,6 +9,7 @@ const statusOfCode = {
   slow_request: 408,
   uri_too_long: 414,
   wrong_host: 421,
+  upgrade_required: 426,
   headers_too_large: 431,
   internal: 500,
   too_many_connections: 503,

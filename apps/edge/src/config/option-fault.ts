@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ConfigError } from './diagnostic.ts'
+import { ConfigError, formatPath } from './diagnostic.ts'
 import type { DiagnosticCode } from './diagnostic.ts'
 import type { ConfigNode, ConfigPath } from './tree.ts'
 import { spanOfValue } from './tree.ts'
@@ -7,14 +7,14 @@ import { spanOfValue } from './tree.ts'
 /** A package refused an option that came from the configuration. */
 export class OptionFault extends Error {
   override readonly name = 'OptionFault'
-  /** The section the option belongs to. */
-  readonly section: string
+  /** Where the options are: a section, or a place within one. */
+  readonly place: ConfigPath
   /** Turns the last part of an option's name into the key of the configuration. */
   readonly keyOfOption: (option: string) => string
 
-  constructor(section: string, keyOfOption: (option: string) => string, cause: Error) {
+  constructor(place: string | ConfigPath, keyOfOption: (option: string) => string, cause: Error) {
     super(cause.message, { cause })
-    this.section = section
+    this.place = typeof place === 'string' ? [place] : place
     this.keyOfOption = keyOfOption
   }
 }
@@ -23,7 +23,8 @@ export class OptionFault extends Error {
 export function faultToConfigError(error: unknown, tree: ConfigNode): unknown {
   if (!(error instanceof OptionFault)) return error
   const { path, rest } = splitMessage(error)
-  const message = path.length > 1 ? `"${formatKeys(path)}"${rest}` : `"${error.section}": ${error.message}`
+  const hasOption = path.length > error.place.length
+  const message = hasOption ? `"${formatPath(path)}"${rest}` : `"${formatPath(path)}": ${error.message}`
   return configError('config/invalid-value', message, path, tree)
 }
 
@@ -32,11 +33,7 @@ function splitMessage(error: OptionFault): { readonly path: ConfigPath; readonly
   const option = /^[A-Za-z]+(?:\[\d+\]|\.[A-Za-z0-9_-]+)*(?=[ :])/.exec(error.message)?.[0] ?? ''
   const steps = option.match(/[A-Za-z0-9_-]+/g) ?? []
   const keys = steps.map((step) => (/^\d+$/.test(step) ? Number(step) : error.keyOfOption(step)))
-  return { path: [error.section, ...keys], rest: error.message.slice(option.length) }
-}
-
-function formatKeys(path: ConfigPath): string {
-  return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('')
+  return { path: [...error.place, ...keys], rest: error.message.slice(option.length) }
 }
 
 function configError(code: DiagnosticCode, message: string, path: ConfigPath, tree: ConfigNode): ConfigError {

@@ -90,7 +90,8 @@ export interface RoomRouteConfig extends Guarded {
 
 export type TargetConfig = ServiceConfig & { readonly weight?: number; readonly name?: string }
 
-type ServiceConfig =
+/** A service that requests can be spread over. */
+export type ServiceConfig =
   | Omit<NatsRequestConfig, 'use'>
   | Omit<NatsQueueConfig, 'use'>
   | Omit<HttpRouteConfig, 'use'>
@@ -154,11 +155,7 @@ const outbound = {
   ...sent,
 }
 
-const event = z
-  .string()
-  .min(1)
-  .exactOptional()
-  .describe('What the client reads such a message as. Default message.')
+const event = z.string().min(1).exactOptional().describe('What the client reads such a message as. Default message.')
 
 const natsNames = { timeout: 'timeoutMs' } as const
 
@@ -267,7 +264,10 @@ const wsShape = {
     .exactOptional()
     .describe('Tells which answer belongs to which request; then use sees them. Default none.'),
   share: positive.exactOptional().describe('Connections that carry all clients; needs match. Default one each.'),
-  eager: z.boolean().exactOptional().describe('Connects when the client does, not at its first message. Default false.'),
+  eager: z
+    .boolean()
+    .exactOptional()
+    .describe('Connects when the client does, not at its first message. Default false.'),
   subprotocol: z
     .union([z.literal('forward'), z.array(z.string().min(1))])
     .exactOptional()
@@ -275,7 +275,9 @@ const wsShape = {
   maxMessage: size.exactOptional().describe('Largest message of the service. Default 1MiB.'),
   connectTimeout: duration.exactOptional().describe('Default 10s.'),
   timeout: duration.exactOptional().describe('Longest wait for an answer, with match. Default 30s.'),
-  maxBuffered: size.exactOptional().describe('Bytes that wait on one side before the other is not read. Default 256KiB.'),
+  maxBuffered: size
+    .exactOptional()
+    .describe('Bytes that wait on one side before the other is not read. Default 256KiB.'),
   maxPending: positive.exactOptional().describe('Requests over shared connections. Default 10000.'),
   reconnect: reconnect
     .exactOptional()
@@ -350,16 +352,5 @@ const balance = z.strictObject({
 
 /** Where the messages of a route go: exactly one kind. */
 export const routeSchema: z.ZodType<RouteConfig> = z
-  .union([
-    natsRequest,
-    natsPublish,
-    natsQueue,
-    natsSubscribe,
-    natsUnsubscribe,
-    http,
-    ws,
-    echo,
-    room,
-    balance,
-  ])
+  .union([natsRequest, natsPublish, natsQueue, natsSubscribe, natsUnsubscribe, http, ws, echo, room, balance])
   .meta({ id: 'WsRoute' })

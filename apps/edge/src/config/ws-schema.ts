@@ -11,7 +11,14 @@ import type { HttpUseConfig, UseConfig } from './ws-middleware-schema.ts'
 
 /** Options of `wsGateway()` that a program passes and a file cannot hold, or that are the edge's own business. */
 export type GatewayProgramOption =
-  'admission' | 'admit' | 'clientIp' | 'principal' | 'roomBus' | 'surface' | 'signal' | 'observe'
+  | 'admission'
+  | 'admit'
+  | 'clientIp'
+  | 'principal'
+  | 'roomBus'
+  | 'surface'
+  | 'signal'
+  | 'observe'
 
 /** Options of a channel that a program passes; `codec` is named in a file. */
 export type ChannelProgramOption = 'codec' | 'dispatcher' | 'onConnect' | 'onAbort' | 'onOpen' | 'onDisconnect'
@@ -108,7 +115,9 @@ const channelNames = {
 
 const channel = z
   .strictObject({
-    codec: codec.exactOptional().describe('The words of its messages: raw, json, json-rpc, or { type, … }. Default raw.'),
+    codec: codec
+      .exactOptional()
+      .describe('The words of its messages: raw, json, json-rpc, or { type, … }. Default raw.'),
     origins: z
       .union([z.enum(['same', '*']), z.array(z.string().min(1))])
       .exactOptional()
@@ -157,7 +166,9 @@ const channel = z
     maxRooms: positive.exactOptional().describe('Rooms of one client. Default 100.'),
     room: room
       .exactOptional()
-      .describe('Every client is in it, and every message without a route goes to it: {room}, or { name, self, rewind }.'),
+      .describe(
+        'Every client is in it, and every message without a route goes to it: {room}, or { name, self, rewind }.',
+      ),
     http: z.array(httpUseSchema).exactOptional().describe('Before the upgrade: basicAuth or bearer.'),
     use: z.array(useSchema).exactOptional().describe('Middleware around every request, outermost first.'),
     routes: z
@@ -193,12 +204,11 @@ export const wsSchema: z.ZodType<WsConfig> = z
       .describe('Bounds of the wait clients are asked for then. Default [500ms, 5s].'),
     rooms: z
       .strictObject({
-        bus: z.enum(['nats', 'none']).default('nats').describe('nats joins the rooms of all edges; none keeps them here.'),
-        prefix: z
-          .string()
-          .min(1)
-          .exactOptional()
-          .describe('What the subjects of rooms begin with. Default ws.rooms.'),
+        bus: z
+          .enum(['nats', 'none'])
+          .default('nats')
+          .describe('nats joins the rooms of all edges; none keeps them here.'),
+        prefix: z.string().min(1).exactOptional().describe('What the subjects of rooms begin with. Default ws.rooms.'),
       })
       .prefault({}),
     channels: z.record(z.string().min(1), channel).default({}).describe('By path below ws.path: echo, chat/:room.'),

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { MetricFamily } from '@nats-edge/wire-parser'
+import { wsGateway, type WsGateway } from '@nats-edge/ws-toolkit'
+import { natsRoomBus } from '@nats-edge/ws-toolkit/nats'
+import type { Context } from 'hono'
+import type { Capability, CloseOptions, Mount } from '../capability.ts'
+import { problemResponse } from '../problem.ts'
+import { requestIdOf } from '../request-id.ts'
+import { addChannel, channelPath } from '../ws/channel.ts'
+import { eventLog } from '../ws/event-log.ts'
+import { placed } from '../ws/option-place.ts'
+import type { SurfaceContext } from './surface-context.ts'
+
+/** The WebSocket channels of the configuration, at their place; none when it has none. Throws OptionFault. */
+export function wsMounts(context: SurfaceContext): readonly Mount[] {
+  const { path, channels } = context.config.ws
+  const names = Object.keys(channels)
+  if (names.length === 0) return []
+  const gateway = gatewayOf(context)
+  const tools = { bus: context.bus, requestTimeoutMs: context.config.nats.requestTimeout }
+  for (const [name, channel] of Object.entries(channels)) addChannel(gateway, name, channel, tools)
+  const list = names.map((name) => path + channelPath(name))
+  for (const name of ['/', ...names.map(channelPath)])
+    gateway.routes.all(name, (c: Context) => upgradeRequired(c, list))
+  const description = `WebSocket channels: ${list.join(', ')}`
+  return [{ surface: 'ws', path, capability: capabilityOf(gateway, context), description }]
+}
+
+function gatewayOf({ config, bus, log, clientAddress }: SurfaceContext): WsGateway {
+  const { path: _path, channels: _channels, rooms, ...options } = config.ws
+  const { bus: carrier, ...roomOptions } = rooms
+  const roomBus = carrier === 'none' ? undefined : placed(['rooms'], () => natsRoomBus(bus, roomOptions))
+  return placed([], () =>
+    wsGateway({
+      ...options,
+      surface: 'ws',
+      clientIp: (c) => clientAddress.of(c.env.incoming),
+      observe: eventLog(log),
+      ...(roomBus && { roomBus }),
+    }),
+  )
+}
+
+/** The gateway as the edge composes it: its metrics begin with `ws_`, its own drain time holds within that of the edge. */
+function capabilityOf(gateway: WsGateway, { config }: SurfaceContext): Capability {
+  const { drainMs } = config.ws
+  return {
+    routes: gateway.routes,
+    stats: () => families(gateway),
+    ready: () => gateway.ready(),
+    connections: () => gateway.connections(),
+    kick: (select, reason) => gateway.kick(select, reason),
+    updatePrincipals: (next) => gateway.updatePrincipals(next),
+    close: (options: CloseOptions = {}) => {
+      const whole = options.drainMs ?? drainMs
+      return gateway.close({ ...options, ...(whole !== undefined && { drainMs: Math.min(whole, drainMs ?? whole) }) })
+    },
+  }
+}
+
+function* families(gateway: WsGateway): IterableIterator<MetricFamily> {
+  for (const family of gateway.stats()) yield { ...family, name: `ws_${family.name}` }
+}
+
+function upgradeRequired(c: Context, channels: readonly string[]): Response {
+  const detail = `Connect by WebSocket to one of: ${channels.join(', ')}.`
+  const response = problemResponse({ code: 'upgrade_required', detail }, requestIdOf(c.get('requestId')))
+  response.headers.set('Upgrade', 'websocket')
+  response.headers.set('Connection', 'Upgrade')
+  return response
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  closeCode,
+  jsonCodec,
+  jsonRpc,
+  pickHeaders,
+  rawCodec,
+  WsError,
+  type ChannelOptions,
+  type Codec,
+  type Connection,
+  type WsGateway,
+} from '@nats-edge/ws-toolkit'
+import type { Context } from 'hono'
+import type { ConfigPath } from '../config/tree.ts'
+import type { RouteConfig, TargetConfig } from '../config/ws-backend-schema.ts'
+import type { ChannelConfig, ChannelRoomConfig, CodecConfig } from '../config/ws-schema.ts'
+import { requestIdOf } from '../request-id.ts'
+import { problemResponse } from '../problem.ts'
+import type { ClientData } from './client-data.ts'
+import { httpMiddlewareOf, middlewareOf } from './middleware.ts'
+import type { NatsTools } from './nats-route.ts'
+import { placed } from './option-place.ts'
+import { clientText } from './request-text.ts'
+import type { Client } from './request-text.ts'
+import { channelRoomHandler, type Wording } from './room-route.ts'
+import { RouteBuilder } from './route.ts'
+
+// The package's own 32 KiB suit small messages; behind the edge a message is what a broker takes by default.
+const defaultMaxMessageBytes = 1_048_576
+const maxRoomLength = 256
+
+/** The path of a channel below the gateway, however it was written. */
+export function channelPath(name: string): string {
+  return name.startsWith('/') ? name : `/${name}`
+}
+
+/** Adds one channel of the configuration to a gateway; throws OptionFault for what it refuses. */
+export function addChannel(gateway: WsGateway, name: string, config: ChannelConfig, tools: NatsTools): void {
+  const place: ConfigPath = ['channels', name]
+  const { codec: codecConfig = { type: 'raw' }, room, http, use, routes = {}, default: fallback, ...options } = config
+  const wording: Wording = { config: codecConfig, codec: placed([...place, 'codec'], () => codecOf(codecConfig)) }
+  const builder = new RouteBuilder({ ...tools, rooms: gateway.rooms, wording })
+  const roomOf = room && placed([...place, 'room'], () => clientText(room.name))
+  const own: ChannelOptions<ClientData> = {
+    maxMessageBytes: defaultMaxMessageBytes,
+    ...options,
+    codec: wording.codec,
+    onConnect: connecting(config, roomOf),
+    onOpen: (connection) => opened(connection, builder.onOpen, room),
+  }
+  const channel = placed(place, () => gateway.channel<ClientData>(channelPath(name), own))
+  const before = httpMiddlewareOf([...place, 'http'], http, options)
+  if (before.length > 0) channel.http(...before)
+  const around = middlewareOf([...place, 'use'], use)
+  if (around.length > 0) channel.use(...around)
+  for (const [pattern, route] of inOrder(routes)) {
+    const path = [...place, 'routes', pattern]
+    const chain = builder.chain(path, pattern, route)
+    placed(path, () => channel.route(pattern, ...chain))
+  }
+  if (fallback !== undefined) channel.default(...builder.chain([...place, 'default'], '(default)', fallback))
+  else if (room !== undefined) channel.default(channelRoomHandler(gateway.rooms, room.self ?? true, wording))
+}
+
+function codecOf(config: CodecConfig): Codec {
+  if (config.type === 'raw') return rawCodec()
+  const { type, ...options } = config
+  return type === 'json' ? jsonCodec(options) : jsonRpc(options)
+}
+
+/** Routes that unsubscribe need to know those that subscribe. */
+function inOrder(routes: Readonly<Record<string, RouteConfig>>): readonly (readonly [string, RouteConfig])[] {
+  const isLate = (route: RouteConfig): number => Number('nats' in route && route.nats === 'unsubscribe')
+  return Object.entries(routes).toSorted(([, a], [, b]) => isLate(a) - isLate(b))
+}
+
+/** Keeps what routes will need of the handshake, and refuses whom no room can be found for. */
+function connecting(
+  config: ChannelConfig,
+  roomOf: ((client: Client) => string) | undefined,
+): NonNullable<ChannelOptions<ClientData>['onConnect']> {
+  const names = forwardedNames(config)
+  return (c: Context, { params, ip }) => {
+    const headers = pickHeaders(c, names)
+    if (roomOf === undefined) return { headers, rooms: new Set(), room: undefined }
+    try {
+      const room = roomOf({ params, ip, principal: c.get('principal') })
+      if (room === '' || room.length > maxRoomLength) {
+        throw new WsError('bad_request', { message: `the name of a room has 1 to ${maxRoomLength} characters` })
+      }
+      return { headers, rooms: new Set(), room }
+    } catch (error) {
+      const { code, message } = WsError.from(error)
+      const requestId = requestIdOf(c.get('requestId'))
+      return problemResponse({ code: code === 'unauthorized' ? code : 'bad_request', detail: message }, requestId)
+    }
+  }
+}
+
+function forwardedNames({ routes = {}, default: fallback }: ChannelConfig): readonly string[] {
+  const all = [...Object.values(routes), ...(fallback === undefined ? [] : [fallback])]
+  const services = all.flatMap((route): readonly (RouteConfig | TargetConfig)[] =>
+    'balance' in route ? route.balance : [route],
+  )
+  return services.flatMap((route) => ('forwardHeaders' in route ? (route.forwardHeaders ?? []) : []))
+}
+
+async function opened(
+  connection: Connection<ClientData>,
+  others: RouteBuilder['onOpen'],
+  room: ChannelRoomConfig | undefined,
+): Promise<void> {
+  try {
+    if (room !== undefined) await enterRoom(connection, room)
+    for (const other of others) await other(connection)
+  } catch (error) {
+    const { message } = WsError.from(error)
+    // What a client came for is not there: it may try again, at another edge perhaps.
+    void connection.close(closeCode.tryAgainLater, message)
+  }
+}
+
+async function enterRoom(connection: Connection<ClientData>, { rewind = 0 }: ChannelRoomConfig): Promise<void> {
+  const { room, rooms } = connection.data
+  if (room === undefined) return
+  await connection.join(room, { rewind })
+  rooms.add(room)
+}
