@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { MetricFamily, Principal } from '@nats-edge/wire-parser'
 import type { Hono } from 'hono'
-import type { Address } from './config/value.ts'
 import type { HealthCheck } from './health.ts'
 
 /** What the edge composes: routes, counters and an end. Every package's factory returns this shape. */
@@ -64,8 +63,10 @@ export interface ConnectionInfo {
 export interface Mount {
   /** Its name in metrics and logs: `rest`, `res`, `jetstream`, … */
   readonly surface: string
-  /** `/` or a path without a slash at its end. */
-  readonly path: string
+  /** `/` or a path without a slash at its end; undefined where nothing of it is on the public listener. */
+  readonly path: string | undefined
+  /** The key its path comes from, for messages. */
+  readonly pathKey?: readonly string[]
   readonly capability: Capability
   /** One line for the index page. */
   readonly description?: string
@@ -81,11 +82,11 @@ export interface SurfaceListener {
   readonly name: string
   /** The key its address comes from. */
   readonly key: string
-  /** What it was told to take. */
-  readonly address: Address
+  /** What it was told to take, for messages. */
+  readonly wanted: string
   /** Where it listens, undefined before that: `nats://127.0.0.1:4223`. */
   readonly url: string | undefined
   readonly openConnections: number
   /** Resolves when connections are accepted; rejects with node's error when the address cannot be had. */
-  listen(address: Address): Promise<void>
+  listen(): Promise<void>
 }

@@ -5,6 +5,7 @@ import { mountHealth } from './admin.ts'
 import type { Mount } from './capability.ts'
 import { exchangeOf, noteContext, withContext } from './context.ts'
 import type { EdgeEnv } from './context.ts'
+import { OptionFault } from './config/option-fault.ts'
 import type { Health } from './health.ts'
 import { indexPage } from './index-page.ts'
 import { problemResponse } from './problem.ts'
@@ -20,7 +21,7 @@ export interface CompositionOptions {
 
 /** Puts the surfaces behind one router: the longest path wins, and what is below a surface's path is its own. */
 export function composeApp(options: CompositionOptions): Hono<EdgeEnv> {
-  const mounts = options.mounts.toSorted((a, b) => b.path.length - a.path.length)
+  const mounts = options.mounts.filter(hasPath).toSorted((a, b) => b.path.length - a.path.length)
   checkPaths(mounts)
   const app = new Hono<EdgeEnv>()
   const note = noteContext(mounts)
@@ -30,7 +31,7 @@ export function composeApp(options: CompositionOptions): Hono<EdgeEnv> {
   }
   const own = new Hono<EdgeEnv>()
   if (options.health !== undefined) mountHealth(own, options.health, () => false)
-  if (options.index) own.get('/', unlessUpgrade(indexPage(mounts)))
+  if (options.index) own.get('/', unlessUpgrade(indexPage(options.mounts)))
   app.route('/', withContext(own, note))
   for (const mount of mounts) {
     app.route(mount.path, withContext(mount.capability.routes, note))
@@ -46,13 +47,23 @@ export function composeApp(options: CompositionOptions): Hono<EdgeEnv> {
   return app
 }
 
-function checkPaths(mounts: readonly Mount[]): void {
-  const seen = new Set<string>()
-  for (const { path, surface } of mounts) {
-    if (path !== '/' && !/^\/[^?#*:]*[^/?#*:]$/.test(path))
-      throw new TypeError(`path of ${surface}: "${path}" cannot be mounted`)
-    if (seen.has(path)) throw new TypeError(`path of ${surface}: "${path}" belongs to another surface`)
-    seen.add(path)
+type PlacedMount = Mount & { readonly path: string }
+
+function hasPath(mount: Mount): mount is PlacedMount {
+  return mount.path !== undefined
+}
+
+function checkPaths(mounts: readonly PlacedMount[]): void {
+  const seen = new Map<string, string>()
+  for (const { path, surface, pathKey } of mounts) {
+    const isPath = path === '/' || /^\/[^?#*:]*[^/?#*:]$/.test(path)
+    const other = seen.get(path)
+    const fault = isPath ? other && `belongs to ${other} already` : 'cannot be mounted'
+    seen.set(path, surface)
+    if (fault === undefined) continue
+    // In a configuration the key says whose path it is.
+    if (pathKey === undefined) throw new TypeError(`path of ${surface}: "${path}" ${fault}`)
+    throw new OptionFault(pathKey, (option) => option, new TypeError(`"${path}" ${fault}`))
   }
 }
 

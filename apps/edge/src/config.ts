@@ -8,6 +8,8 @@ import { ConfigError } from './config/diagnostic.ts'
 import type { Diagnostic } from './config/diagnostic.ts'
 import { parseEnvironment } from './config/environment.ts'
 import type { RestConfig } from './config/rest-schema.ts'
+import type { WireListenConfig } from './config/wire-listen-schema.ts'
+import type { WireConfig } from './config/wire-schema.ts'
 import { exposedAddresses } from './config/exposed-address.ts'
 import { findConfigFile } from './config/search-path.ts'
 import { resolveSecrets } from './config/secret.ts'
@@ -16,6 +18,7 @@ import type { ParsedSource } from './config/source.ts'
 import type { ConfigNode, ConfigPath } from './config/tree.ts'
 import { mergeNodes, sourceText, withoutKey } from './config/tree.ts'
 import { validateTree } from './config/validation.ts'
+import type { WsConfig } from './config/ws-schema.ts'
 
 /** The whole configuration with its defaults; durations are milliseconds, sizes are bytes. */
 export interface EdgeConfig {
@@ -27,6 +30,8 @@ export interface EdgeConfig {
   readonly listen: ListenConfig
   readonly limits: LimitsConfig
   readonly rest: RestConfig
+  readonly wire: WireConfig
+  readonly ws: WsConfig
   readonly log: LogConfig
   readonly metrics: MetricsConfig
   readonly shutdown: ShutdownConfig
@@ -80,6 +85,7 @@ export interface ListenConfig {
     readonly hosts?: readonly string[] | undefined
     readonly token?: string | undefined
   }
+  readonly wire: WireListenConfig
 }
 
 export interface LimitsConfig {

@@ -74,7 +74,7 @@ export class EdgeServer implements Edge {
     })
     this.bus = options.bus ?? this.#ownBus()
     this.#broker = this.#ownBroker()
-    this.#server = new ServerAddress(this.#broker === undefined ? config.nats.servers[0] : undefined)
+    this.#server = new ServerAddress(this.#broker === undefined ? config.nats.servers : [], options.bus !== undefined)
     const addresses = clientAddress(config.listen.public.trustedProxies)
     const count = new ConnectionCount()
     const context: SurfaceContext = {
@@ -85,6 +85,7 @@ export class EdgeServer implements Edge {
       server: this.#server,
       connectionCount: count,
       insecure: options.insecure,
+      fail: (error) => this.#fail(error),
     }
     this.#mounts = [...configuredMounts(context), ...(options.mounts?.(context) ?? [])]
     this.#health = new Health([
@@ -126,6 +127,10 @@ export class EdgeServer implements Edge {
     return this.#nats?.getServer()
   }
 
+  get wireUrl(): string | undefined {
+    return this.listeners.find(({ name }) => name === 'wire')?.url
+  }
+
   /** The listeners that surfaces brought along. */
   get listeners(): readonly SurfaceListener[] {
     return this.#mounts.flatMap((mount) => mount.listeners ?? [])
@@ -155,9 +160,11 @@ export class EdgeServer implements Edge {
   /** Listens, then brings NATS up in the background. */
   async start(): Promise<void> {
     try {
-      await listenOn(this.#adminListener, 'listen.admin.address', this.#options.adminMayMove)
-      await listenOn(this.#publicListener, 'listen.public.address', false)
-      for (const listener of this.listeners) await listenOn(listener, listener.key, false)
+      const admin = this.#adminListener
+      const move = this.#options.adminMayMove ? () => admin.listen({ ...admin.address, port: 0 }) : undefined
+      await listenOn(admin, 'listen.admin.address', move)
+      await listenOn(this.#publicListener, 'listen.public.address')
+      for (const listener of this.listeners) await listenOn(listener, listener.key)
     } catch (error) {
       await this.close({ delayMs: 0, graceMs: 0 })
       throw error
@@ -222,7 +229,7 @@ export class EdgeServer implements Edge {
     const { config } = this
     try {
       const servers = this.#broker === undefined ? config.nats.servers : [await this.#broker.start()]
-      if (this.#broker !== undefined && servers[0] !== undefined) this.#server.move(servers[0])
+      if (this.#broker !== undefined && servers[0] !== undefined) this.#server.started(servers[0])
       // The embedded broker knows no users.
       const own = this.#broker === undefined ? config.nats : { ...config.nats, credentials: undefined, tls: undefined }
       this.#nats = await connectNats({ servers, config: own, log: this.#log, signal: this.#abort.signal })
@@ -241,7 +248,11 @@ export class EdgeServer implements Edge {
   }
 
   #onBusStatus(type: string): void {
-    if (type === 'connected') this.#log.info({ epoch: this.bus.epoch }, 'connected to NATS')
+    if (type === 'connected') {
+      this.#log.info({ epoch: this.bus.epoch }, 'connected to NATS')
+      const nats = this.#nats
+      if (nats !== undefined) this.#server.connected(nats.getServer(), nats.info?.auth_required === true)
+    }
     if (type !== 'disconnected' || this.#draining) return
     this.#log.warn('lost the connection to NATS')
     if (this.config.nats.exitOnNatsLoss) this.#fail(new Error('lost the connection to NATS (nats.exitOnNatsLoss)'))

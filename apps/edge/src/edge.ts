@@ -18,7 +18,10 @@ import type { SurfaceContext } from './surface/surface-context.ts'
 export interface EdgeOptions {
   /** The configuration as a file holds it. Default: all defaults. */
   readonly config?: EdgeConfigInput
-  /** A connection of the program's own, never closed here. Default: the edge connects by `config.nats`. */
+  /**
+   * A connection of the program's own, never closed here; the NATS protocol is then served only with `wire.backends`.
+   * Default: the edge connects by `config.nats`.
+   */
   readonly nats?: NatsSource
   /** Further capabilities beside those the configuration names. */
   readonly mounts?: (context: SurfaceContext) => readonly Mount[]
@@ -35,6 +38,8 @@ export interface Edge {
   /** Where the public listener is, `http://127.0.0.1:8080`. */
   readonly url: string
   readonly adminUrl: string
+  /** Where NATS clients connect over TCP, `nats://127.0.0.1:4223`; undefined where that is off. */
+  readonly wireUrl: string | undefined
   readonly bus: Bus
   readonly config: EdgeConfig
   /** Resolves when NATS is connected and every surface has its subscriptions; rejects when that will never be. */

@@ -14,24 +14,39 @@ const headers = {
 
 /** Answers `GET /` with what is mounted: a small page, or JSON for whoever asks for it. */
 export function indexPage(mounts: readonly Mount[]): (c: Context) => Response {
-  const list = mounts.map(({ surface, path, description }) => ({ surface, path, description: description ?? '' }))
-  const json = `${JSON.stringify({ name: 'nats-edge', version: edgeVersion, mounted: list }, undefined, 2)}\n`
-  const html = page(list)
   return (c) => {
     const exchange = exchangeOf(c.env)
     if (exchange !== undefined) exchange.surface = 'edge'
     c.set('routeLabel', '/')
     const wantsHtml = (c.req.header('accept') ?? '').includes('text/html')
     const type = wantsHtml ? 'text/html; charset=utf-8' : 'application/json'
-    return new Response(wantsHtml ? html : json, { headers: { ...headers, 'Content-Type': type } })
+    const body = wantsHtml ? page(mountedOf(mounts)) : jsonOf(mountedOf(mounts))
+    return new Response(body, { headers: { ...headers, 'Content-Type': type } })
   }
 }
 
-function page(mounted: readonly { surface: string; path: string; description: string }[]): string {
-  const items = mounted.map(
-    ({ surface, path, description }) =>
-      `<li><a href="${escapeHtml(path)}"><code>${escapeHtml(path)}</code></a> ${escapeHtml(surface)}: ${escapeHtml(description)}</li>`,
-  )
+interface Mounted {
+  readonly surface: string
+  /** Null where nothing of it is on this listener. */
+  readonly path: string | null
+  readonly description: string
+}
+
+// Read at each request: where a surface listens shows only once it does.
+function mountedOf(mounts: readonly Mount[]): readonly Mounted[] {
+  const listed = mounts.map(({ surface, path = null, description = '' }) => ({ surface, path, description }))
+  return listed.toSorted((a, b) => (b.path ?? '').length - (a.path ?? '').length)
+}
+
+function jsonOf(mounted: readonly Mounted[]): string {
+  return `${JSON.stringify({ name: 'nats-edge', version: edgeVersion, mounted }, undefined, 2)}\n`
+}
+
+function page(mounted: readonly Mounted[]): string {
+  const items = mounted.map(({ surface, path, description }) => {
+    const link = path === null ? '' : `<a href="${escapeHtml(path)}"><code>${escapeHtml(path)}</code></a> `
+    return `<li>${link}${escapeHtml(surface)}: ${escapeHtml(description)}</li>`
+  })
   return [
     '<!doctype html>',
     '<html lang="en"><head><meta charset="utf-8"><title>nats-edge</title>',

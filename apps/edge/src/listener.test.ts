@@ -215,6 +215,7 @@ describe('a request', () => {
       name: 'nats-edge',
       mounted: [
         { surface: 'probe', path: '/probe' },
+        { surface: 'wire', path: '/nats', description: `the NATS protocol; WebSocket here, ${each.wireUrl}` },
         { surface: 'rest', path: '/' },
       ],
     })

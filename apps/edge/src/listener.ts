@@ -9,6 +9,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { attachWebSockets, framingFaultOf } from '@nats-edge/ws-toolkit/upgrade'
 import type { ClientAddress } from './client-address.ts'
 import type { LimitsConfig } from './config.ts'
+import { formatAddress } from './config/value.ts'
 import type { Address } from './config/value.ts'
 import { exchangeKey } from './context.ts'
 import { EdgeResponse, Exchange, rawHostKey } from './exchange.ts'
@@ -101,6 +102,10 @@ export class Listener implements ExchangeOwner {
   /** The address it was told to take. */
   get address(): Address {
     return this.#options.address
+  }
+
+  get wanted(): string {
+    return formatAddress(this.address)
   }
 
   /** Resolves when connections are accepted; rejects with node's error when the address cannot be had. */

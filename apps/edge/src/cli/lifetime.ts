@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as delay } from 'node:timers/promises'
 import { NatsUnreachable } from '../nats.ts'
+import { UnprotectedListener } from '../wire/login-guard.ts'
 import { writeLastLine } from '../log/sink.ts'
 import { exitCode } from './exit-code.ts'
 import type { ExitCode } from './exit-code.ts'
@@ -30,8 +31,7 @@ export async function runUntilEnd(started: StartedServer): Promise<ExitCode> {
     })
     void server.failed.then((error) => {
       log.fatal({ err: error }, 'cannot go on')
-      const code = error instanceof NatsUnreachable ? exitCode.unreachable : exitCode.failure
-      resolve({ code, graceMs: failureGraceMs })
+      resolve({ code: codeOf(error), graceMs: failureGraceMs })
     })
     if (process.env['npm_lifecycle_event'] !== undefined) {
       watchParents(() => {
@@ -46,6 +46,11 @@ export async function runUntilEnd(started: StartedServer): Promise<ExitCode> {
   log.info({ code: end.code }, 'stopped')
   await sink.drain(flushMs)
   return end.code
+}
+
+function codeOf(error: Error): ExitCode {
+  if (error instanceof NatsUnreachable) return exitCode.unreachable
+  return error instanceof UnprotectedListener ? exitCode.usage : exitCode.failure
 }
 
 // SIGHUP is what a closed terminal sends: what it belonged to is over.

@@ -4,6 +4,9 @@ import { isBlock } from '../client-address.ts'
 import type { EdgeConfig, EdgeConfigInput, ListenConfig, LimitsConfig, NatsConfig } from '../config.ts'
 import { restSchema } from './rest-schema.ts'
 import { address, byteRate, duration, readableFile, positive, secret, size } from './value.ts'
+import { wireListenSchema } from './wire-listen-schema.ts'
+import { wireSchema } from './wire-schema.ts'
+import { wsSchema } from './ws-schema.ts'
 
 const ping = z.strictObject({
   interval: duration.prefault('1s').describe('How often the broker is asked for a sign of life.'),
@@ -81,6 +84,7 @@ const listen: z.ZodType<ListenConfig> = z.strictObject({
       token: secret.optional().describe('Bearer token for /metrics and verbose health.'),
     })
     .prefault({}),
+  wire: wireListenSchema.prefault({}),
 })
 
 const limits: z.ZodType<LimitsConfig> = z.strictObject({
@@ -142,6 +146,8 @@ export const configSchema: z.ZodType<EdgeConfig, EdgeConfigInput> = z.strictObje
   listen: listen.prefault({}),
   limits: limits.prefault({}),
   rest: restSchema.prefault({}),
+  wire: wireSchema.prefault({}),
+  ws: wsSchema.prefault({}),
   log: log.prefault({}),
   metrics: metrics.prefault({}),
   shutdown: shutdown.prefault({}),

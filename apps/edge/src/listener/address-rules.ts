@@ -8,12 +8,24 @@ import type { HostCheck } from './host-check.ts'
 export interface ResolvedAddresses {
   readonly public: Address
   readonly admin: Address
+  /** Undefined where the NATS protocol is not served over TCP. */
+  readonly wire: Address | undefined
 }
+
+const wirePort = 4223
 
 /** The addresses to listen on; those beyond loopback have been allowed when the configuration was read. */
 export function resolveAddresses(config: EdgeConfig, insecure: boolean): ResolvedAddresses {
   const fallback = insecure ? '0.0.0.0:8080' : '127.0.0.1:8080'
-  return { public: checked(config.listen.public.address ?? fallback), admin: checked(config.listen.admin.address) }
+  const address = checked(config.listen.public.address ?? fallback)
+  return { public: address, admin: checked(config.listen.admin.address), wire: wireAddress(config, address) }
+}
+
+/** The given one, else the port beside the public listener that NATS gateways have. */
+function wireAddress({ listen, wire }: EdgeConfig, { host, port }: Address): Address | undefined {
+  const { address } = listen.wire
+  if (address === false || !wire.enabled) return undefined
+  return address === undefined ? { host, port: port === 0 ? 0 : wirePort } : checked(address)
 }
 
 /** Without login, a loopback listener must not be reachable through a name that somebody else's page points here. */

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { formatAddress } from '../config/value.ts'
-import type { Address } from '../config/value.ts'
 
 /** What can be told to listen. */
 export interface Listening {
-  /** What it is to take. */
-  readonly address: Address
-  listen(address: Address): Promise<void>
+  /** What it is to take, for messages. */
+  readonly wanted: string
+  listen(): Promise<void>
 }
 
 /** An address could not be had; the message says what to do. */
@@ -15,15 +13,14 @@ export class ListenError extends Error {
   readonly code = 'listen_failed'
 }
 
-/** Starts a listener; with `mayMove` it takes any free port when its own is taken. */
-export async function listenOn(listener: Listening, key: string, mayMove: boolean): Promise<void> {
-  const { address } = listener
+/** Starts a listener; `move` has it take another place when its own is taken. */
+export async function listenOn(listener: Listening, key: string, move?: () => Promise<void>): Promise<void> {
   try {
-    await listener.listen(address)
+    await listener.listen()
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-    if (mayMove && code === 'EADDRINUSE') return listener.listen({ ...address, port: 0 })
-    throw new ListenError(`cannot listen on ${formatAddress(address)}: ${reason(code, cause)} (${key})`, { cause })
+    if (move !== undefined && code === 'EADDRINUSE') return move()
+    throw new ListenError(`cannot listen on ${listener.wanted}: ${reason(code, cause)} (${key})`, { cause })
   }
 }
 

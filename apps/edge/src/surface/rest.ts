@@ -27,6 +27,7 @@ export function restMount({ config, bus, log, clientAddress }: SurfaceContext): 
   return {
     surface: 'rest',
     path,
+    pathKey: ['rest', 'path'],
     capability: checkedProxy(options),
     description: `HTTP to NATS; ${routes} routes and ${rest}`,
   }

@@ -18,4 +18,6 @@ export interface SurfaceContext {
   readonly connectionCount: ConnectionCount
   /** Addresses beyond loopback are allowed although nobody has to log in. */
   readonly insecure: boolean
+  /** Ends the edge for a reason that only shows while it runs. */
+  readonly fail: (error: Error) => void
 }
