@@ -2,6 +2,8 @@
 import { loadConfig } from '../config.ts'
 import type { Assignment } from '../config/assignment.ts'
 import { curlLines } from '../demo/lines.ts'
+import { wireLines } from '../demo/wire-lines.ts'
+import type { WirePlaces } from '../demo/wire-lines.ts'
 import type { EdgeServer } from '../edge-server.ts'
 import { withoutPassword } from '../nats.ts'
 import { edgeVersion } from '../version.ts'
@@ -13,10 +15,16 @@ import { configFlags } from './serve.ts'
 import { startServer } from './start-server.ts'
 import type { Terminal } from './terminal.ts'
 
+const ownFlags = {
+  demo: { type: 'boolean' },
+  port: { type: 'string' },
+  'wire-port': { type: 'string' },
+  nats: { type: 'string' },
+} as const
+
 /** Runs a broker, the edge and, with `--demo`, services behind it; prints what to try. */
 export async function devCommand(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
-  const own = { demo: { type: 'boolean' }, port: { type: 'string' }, nats: { type: 'string' } } as const
-  const flags = parseFlags(args, { ...configFlags, ...own })
+  const flags = parseFlags(args, { ...configFlags, ...ownFlags })
   const loaded = loadConfig({
     base: { embedded: { enabled: true }, log: { format: 'pretty' } },
     assignments: [...devAssignments(flags), ...assignmentsOf(flags)],
@@ -28,6 +36,8 @@ export async function devCommand(args: readonly string[], terminal: Terminal): P
   const started = await startServer(loaded, { insecure: false, adminMayMove: true, onStep })
   const { server } = started
   terminal.out(`edge     listens on ${server.url}`)
+  const places = Object.values(wirePlaces(server)).filter((place) => place !== undefined)
+  if (places.length > 0) terminal.out(`wire     NATS clients connect to ${places.join(' and ')}`)
   terminal.out(`admin    listens on ${server.adminUrl}${movedNote(server, loaded.config.listen.admin.address)}`)
   const demo = flags.has('demo')
   whenReady(server, demo).then(
@@ -44,6 +54,10 @@ function devAssignments(flags: ParsedFlags): readonly Assignment[] {
   if (port !== undefined) {
     assignments.push({ flag: '--port', text: `listen.public.address=127.0.0.1:${portOf('--port', port)}` })
   }
+  const wirePort = flags.text('wire-port')
+  if (wirePort !== undefined) {
+    assignments.push({ flag: '--wire-port', text: `listen.wire.address=127.0.0.1:${portOf('--wire-port', wirePort)}` })
+  }
   const nats = flags.text('nats')
   if (nats !== undefined) {
     assignments.push(
@@ -57,7 +71,11 @@ function devAssignments(flags: ParsedFlags): readonly Assignment[] {
 async function whenReady(server: EdgeServer, demo: boolean): Promise<void> {
   await server.ready()
   if (!demo) return
-  const { demoService } = await import('../demo/services.ts')
+  const [{ demoService }, { demoGreeter }] = await Promise.all([
+    import('../demo/services.ts'),
+    import('../demo/greeter.ts'),
+  ])
+  demoGreeter(server.bus)
   await demoService(server.bus).ready()
 }
 
@@ -68,7 +86,14 @@ function printTour(server: EdgeServer, demo: boolean, terminal: Terminal): void 
   terminal.out(`nats     connected to nats-server ${server.bus.info?.serverVersion ?? ''}${where}`)
   terminal.out(`ready after ${seconds} s. Try:\n`)
   for (const line of curlLines(server, demo)) terminal.out(`  ${line}`)
+  for (const line of wireLines(wirePlaces(server), demo)) terminal.out(`  ${line}`)
   terminal.out('\nCtrl-C stops everything.')
+}
+
+function wirePlaces({ url, wireUrl, config }: EdgeServer): WirePlaces {
+  const { enabled, websocketPath } = config.wire
+  const hasWebSocket = enabled && websocketPath !== false
+  return { tcp: wireUrl, webSocket: hasWebSocket ? `${url.replace(/^http/, 'ws')}${websocketPath}` : undefined }
 }
 
 function movedNote(server: EdgeServer, wanted: string): string {

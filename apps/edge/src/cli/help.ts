@@ -25,8 +25,9 @@ Exit codes: 0 done, 1 failure, 2 usage or configuration, 3 NATS not reachable, 7
 Usage: nats-edge dev [flags]
 
 Flags:
-  --demo              also runs demo services, and prints curl lines that use them
+  --demo              also runs demo services, and prints lines that use them
   --port N            port of the public listener; default 8080
+  --wire-port N       port for NATS clients; default 4223, any free one with --port 0
   --nats URL          uses this broker instead of running one
   -c, --config FILE   configuration; may be repeated
   --set KEY=VALUE     one setting, over files and environment; may be repeated

@@ -10,8 +10,12 @@ export function exposedAddresses(root: ConfigNode, insecure: boolean): readonly 
   const everybody =
     'where everybody could use NATS: nobody has to log in. Use a loopback address, or --insecure if that is meant'
   const token = nodeAt(root, ['listen', 'admin', 'token'])
+  const embedded = nodeAt(root, ['embedded', 'enabled'])
+  const isEmbedded = embedded?.kind === 'scalar' && embedded.value === true
   return [
     ...(insecure ? [] : exposed(root, ['listen', 'public', 'address'], everybody)),
+    // Another broker may know users; the gateway looks.
+    ...(insecure || !isEmbedded ? [] : exposed(root, ['listen', 'wire', 'address'], everybody)),
     ...(token === undefined
       ? exposed(root, ['listen', 'admin', 'address'], 'beyond loopback: set "listen.admin.token" too')
       : []),
