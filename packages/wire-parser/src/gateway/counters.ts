@@ -75,7 +75,7 @@ export class Counters {
       this.#counter(
         'wire_messages_total',
         'Messages, from clients and to them.',
-        byLabel('direction', {
+        byLabel('dir', {
           in: gone.messagesIn + live.messagesIn,
           out: gone.messagesOut + live.messagesOut,
         }),
@@ -83,7 +83,7 @@ export class Counters {
       this.#counter(
         'wire_bytes_total',
         'Bytes, from clients and to them.',
-        byLabel('direction', { in: gone.bytesIn + live.bytesIn, out: gone.bytesOut + live.bytesOut }),
+        byLabel('dir', { in: gone.bytesIn + live.bytesIn, out: gone.bytesOut + live.bytesOut }),
       ),
       this.#counter(
         'wire_operations_stopped_total',

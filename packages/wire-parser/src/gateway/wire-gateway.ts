@@ -57,7 +57,10 @@ export function wireGateway(options: WireGatewayOptions): WireGateway {
   let route: MiddlewareHandler = webSocketRoute(state, options)
   const routes = new Hono()
   // What is behind it may be reloaded, the route stays.
-  routes.get('/', (c: Context, next: Next) => route(c, next))
+  routes.get('/', (c: Context, next: Next) => {
+    c.set('routeLabel', '/')
+    return route(c, next)
+  })
 
   const gateway: WireGateway = {
     routes,
