@@ -6,6 +6,9 @@ import type { ConfigPath } from './tree.ts'
 /** The part of JSON Schema that the configuration's own schema uses. */
 export interface JsonSchema {
   readonly $schema?: string
+  /** Names one of the schemas in `$defs` of the whole. */
+  readonly $ref?: string
+  readonly $defs?: Readonly<Record<string, JsonSchema>>
   readonly title?: string
   readonly description?: string
   readonly type?: string | readonly string[]
@@ -79,7 +82,16 @@ function childSchemas(parent: JsonSchema, step: string | number): readonly JsonS
   return typeof parent.additionalProperties === 'object' ? alternatives(parent.additionalProperties) : []
 }
 
-function alternatives(each: JsonSchema): readonly JsonSchema[] {
+/** The schema itself where only its name stands. */
+export function resolveSchema(each: JsonSchema): JsonSchema {
+  const named = configJsonSchema().$defs?.[each.$ref?.replace('#/$defs/', '') ?? '']
+  if (named === undefined) return each
+  const { $ref: _ref, ...own } = each
+  return { ...named, ...own }
+}
+
+function alternatives(named: JsonSchema): readonly JsonSchema[] {
+  const each = resolveSchema(named)
   const inner = (each.anyOf ?? each.oneOf)?.flatMap(alternatives)
   if (inner === undefined) return [each]
   return each.writeOnly === true ? inner.map((one) => ({ ...one, writeOnly: true })) : inner

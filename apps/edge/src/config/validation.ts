@@ -32,19 +32,37 @@ function diagnose(issue: Issue, around: ConfigPath, root: ConfigNode): readonly 
   return [fault('config/wrong-type', `must be ${article(issue.expected)}`, path, root)]
 }
 
-/** Of a union's branches, the one that was meant is the one that gets furthest into the value. */
+/** Of a union's branches, the one that was meant is the one with the fewest faults, all of them inside the value. */
 function diagnoseUnion(
   issue: Extract<Issue, { code: 'invalid_union' }>,
   path: ConfigPath,
   root: ConfigNode,
 ): readonly Diagnostic[] {
   const inside = issue.errors.filter((branch) => branch.every((each) => !isAboutWhole(each)))
-  const nearest = inside.sort((a, b) => a.length - b.length)[0]
-  if (nearest !== undefined) return nearest.flatMap((each) => diagnose(each, path, root))
+  const [nearest, ...others] = inside.toSorted((a, b) => faultCount(a) - faultCount(b))
+  if (nearest !== undefined) {
+    const equal = others.filter((branch) => faultCount(branch) === faultCount(nearest))
+    const words = wordsOf([nearest, ...equal])
+    return (words === undefined ? nearest : [words]).flatMap((each) => diagnose(each, path, root))
+  }
   const message = issue.message === 'Invalid input' ? unionMessage(issue) : issue.message
   const node = nodeAt(root, path)
   const code = node?.kind === 'scalar' && typeof node.value === 'string' ? 'config/invalid-value' : 'config/wrong-type'
   return [fault(code, message, path, root)]
+}
+
+function faultCount(branch: readonly Issue[]): number {
+  return branch.reduce((count, each) => count + (each.code === 'unrecognized_keys' ? each.keys.length : 1), 0)
+}
+
+/** Branches that are told apart by one word: together they say which words there are. */
+function wordsOf(branches: readonly (readonly Issue[])[]): Issue | undefined {
+  const found = branches.flatMap((branch) => branch.filter((each) => each.code === 'invalid_value'))
+  const [first] = found
+  const isOneWord = found.length === branches.length && branches.every((branch) => branch.length === 1)
+  if (first === undefined || !isOneWord || found.some((each) => each.path.join() !== first.path.join()))
+    return undefined
+  return { ...first, values: [...new Set(found.flatMap((each) => each.values))] }
 }
 
 function isAboutWhole(issue: Issue): boolean {
