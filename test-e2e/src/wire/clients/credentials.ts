@@ -51,8 +51,11 @@ export interface UserClaims {
 
 /** JWT and seed as a file of credentials holds them. */
 export function credsFile(jwt: string, seed: Uint8Array): string {
-  const block = (what: string, text: string): string => `-----BEGIN ${what}-----\n${text}\n------END ${what}------\n`
   return `${block('NATS USER JWT', jwt)}\n${block('USER NKEY SEED', Buffer.from(seed).toString())}`
+}
+
+function block(what: string, text: string): string {
+  return `-----BEGIN ${what}-----\n${text}\n------END ${what}------\n`
 }
 
 interface Claims extends Readonly<Record<string, unknown>> {

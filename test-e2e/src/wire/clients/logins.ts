@@ -77,8 +77,6 @@ function byJwt(): Login {
   const right = operator.user('right', { deny: ['denied.>'] })
   const expired = operator.user('late', { expiresAt: Math.floor(Date.now() / 1000) - 10 })
   const stranger = new Operator().user('stranger')
-  const creds = ({ jwt, seed }: { readonly jwt: string; readonly seed: Uint8Array }): Authenticator =>
-    credsAuthenticator(new TextEncoder().encode(credsFile(jwt, seed)))
   return {
     name: 'with a JWT',
     config: operator.config,
@@ -92,4 +90,8 @@ function byJwt(): Login {
       nobody: undefined,
     },
   }
+}
+
+function creds({ jwt, seed }: { readonly jwt: string; readonly seed: Uint8Array }): Authenticator {
+  return credsAuthenticator(new TextEncoder().encode(credsFile(jwt, seed)))
 }
