@@ -38,7 +38,7 @@ function backendUrl(server: string, requiresTls: boolean): string {
   const text = /^[a-z]+:\/\//i.test(server) ? server : `nats://${server}`
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || url.hostname === '') {
-    const cause = new TypeError(`${withoutPassword(server)} is no address of a server, such as nats://127.0.0.1:4222`)
+    const cause = new TypeError(`"${withoutPassword(server)}" is no address of a server, such as nats://127.0.0.1:4222`)
     throw new OptionFault(['nats', 'servers'], (option) => option, cause)
   }
   const scheme = requiresTls || url.protocol === 'tls:' ? 'tls' : 'nats'

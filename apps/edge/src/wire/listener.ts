@@ -70,7 +70,7 @@ function checkPair(place: readonly string[], { cert, key }: Pick<ListenerTlsOpti
     createSecureContext({ cert, key })
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new OptionFault(place, wireKeyOfOption, new TypeError(`cert and key are no pair: ${reason}`))
+    throw new OptionFault(place, wireKeyOfOption, new TypeError(`"cert" and "key" are no pair: ${reason}`))
   }
 }
 
