@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { MetricFamily } from '@nats-edge/wire-parser'
+import type { MetricFamily, MetricSample } from '@nats-edge/wire-parser'
 import { wsGateway, type WsGateway } from '@nats-edge/ws-toolkit'
 import { natsRoomBus } from '@nats-edge/ws-toolkit/nats'
 import type { Context } from 'hono'
@@ -23,7 +23,7 @@ export function wsMounts(context: SurfaceContext): readonly Mount[] {
   for (const name of ['/', ...names.map(channelPath)])
     gateway.routes.all(name, (c: Context) => upgradeRequired(c, list))
   const description = `WebSocket channels: ${list.join(', ')}`
-  return [{ surface: 'ws', path, capability: capabilityOf(gateway, context), description }]
+  return [{ surface: 'ws', path, pathKey: ['ws', 'path'], capability: capabilityOf(gateway, context), description }]
 }
 
 function gatewayOf({ config, bus, log, clientAddress }: SurfaceContext): WsGateway {
@@ -58,8 +58,16 @@ function capabilityOf(gateway: WsGateway, { config }: SurfaceContext): Capabilit
   }
 }
 
+/** The numbers of the gateway under the names and labels the edge has for such numbers. */
 function* families(gateway: WsGateway): IterableIterator<MetricFamily> {
-  for (const family of gateway.stats()) yield { ...family, name: `ws_${family.name}` }
+  for (const family of gateway.stats()) {
+    yield { ...family, name: `ws_${family.name}`, samples: Array.from(family.samples, withShortLabel) }
+  }
+}
+
+function withShortLabel({ labels, value }: MetricSample): MetricSample {
+  const { direction: dir, ...others } = labels
+  return { labels: dir === undefined ? others : { ...others, dir }, value }
 }
 
 function upgradeRequired(c: Context, channels: readonly string[]): Response {

@@ -6,13 +6,17 @@ import type { ConfigPath } from '../config/tree.ts'
 const factory =
   /^(?:nats(?:Request|Publish|Queue|Subscribe|RoomBus)|httpBackend|httpPool|wsBackend|loadBalancer|rateLimit|throttle|timeout|retry|breaker|cache|basicAuth|bearer|exponential|jsonCodec|jsonRpc)(?:\.|: )/
 
+// `route "a.b": …` quotes the value itself: its place is known already.
+const whatItIs = /^[a-z]+ (?=")/
+
 /** Runs what may refuse an option, and says at which place of the configuration that option stands. */
 export function placed<T>(path: ConfigPath, run: () => T): T {
   try {
     return run()
   } catch (error) {
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error
-    const cause = new TypeError(error.message.replace(factory, ''), { cause: error })
+    const message = error.message.replace(factory, '').replace(whatItIs, '')
+    const cause = new TypeError(message, { cause: error })
     throw new OptionFault(['ws', ...path], keyOfOption, cause)
   }
 }

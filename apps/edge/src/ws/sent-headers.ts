@@ -41,7 +41,7 @@ function forwarded(names: readonly string[], { headers }: ClientData): Record<st
   const found: Record<string, string> = {}
   for (const name of names) {
     const value = headers[name.toLowerCase()]
-    if (value !== undefined) found[name.toLowerCase()] = value
+    if (value !== undefined) found[name] = value
   }
   return found
 }
