@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFile } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { startNatsServer, type NatsServer } from '@nats-edge/embedded-nats'
@@ -18,6 +19,19 @@ beforeAll(async () => {
   broker = await startNatsServer({ binary })
 })
 afterAll(() => broker.stop())
+
+const examples = readdirSync(join(repositoryFolder, 'examples'))
+
+describe.each(examples)('examples/%s', (name) => {
+  const read = (file: string): string => readFileSync(join(repositoryFolder, file), 'utf8')
+
+  it('is listed, and described on one page', () => {
+    expect(read('README.md')).toContain(`(examples/${name}/README.md)`)
+    const description = read(`examples/${name}/README.md`)
+    expect(description).toMatch(/^# \S/)
+    expect(description.trimEnd().split('\n').length).toBeLessThanOrEqual(40)
+  })
+})
 
 describe('examples/mount-in-hono', () => {
   it('answers below /api through NATS, under its own middleware', async () => {
