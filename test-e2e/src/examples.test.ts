@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => broker.stop())
 
-const examples = readdirSync(join(repositoryFolder, 'examples'))
+const examples = readdirSync(join(repositoryFolder, 'examples')).filter((name) => !name.startsWith('.'))
 
 describe.each(examples)('examples/%s', (name) => {
   const read = (file: string): string => readFileSync(join(repositoryFolder, file), 'utf8')
