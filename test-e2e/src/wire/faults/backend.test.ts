@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type NatsServer, startNatsServer } from '@nats-edge/embedded-nats'
+import { jetstream, jetstreamManager } from '@nats-io/jetstream'
+import type { NatsConnection } from '@nats-io/nats-core'
+import { connect } from '@nats-io/transport-node'
+import { describe, expect, inject, it, onTestFinished } from 'vitest'
+import { type Binary, connectBy, type TransportName } from '../client-rig.ts'
+import { eventually, RawWebSocket } from '../web-socket-rig.ts'
+import { CrowdClient } from './crowd.ts'
+import { GatewayProcess, type GatewayProcessState } from './gateway-process.ts'
+
+const mebibyte = 1_048_576
+const isLong = inject('propertyRuns') >= 100_000
+
+interface Scene {
+  readonly broker: NatsServer
+  readonly gateway: GatewayProcess
+  readonly before: GatewayProcessState
+}
+
+async function start(binary: Binary, { config = '', limits = {}, restart = false } = {}): Promise<Scene> {
+  const broker = await startNatsServer({ binary, config, restart })
+  onTestFinished(() => broker.stop())
+  const gateway = await GatewayProcess.start({ backends: [{ url: broker.url }], limits })
+  onTestFinished(async () => void (await gateway.end()))
+  return { broker, gateway, before: await gateway.state() }
+}
+
+/** Everything the gateway held for its clients has been given back. */
+async function backToStart({ gateway, before }: Scene): Promise<GatewayProcessState> {
+  const after = await gateway.settled(({ held }) => JSON.stringify(held) === JSON.stringify(before.held))
+  expect(after.held).toEqual(before.held)
+  return after
+}
+
+/** Publishes to a stream until it is stopped, each message until it is acknowledged. */
+class Ledger {
+  readonly acknowledged: string[] = []
+  readonly #nats: NatsConnection
+  readonly #name: string
+  readonly #running: Promise<void>
+  #isStopped = false
+
+  constructor(nats: NatsConnection, name: string) {
+    this.#nats = nats
+    this.#name = name
+    this.#running = this.#run()
+  }
+
+  async #run(): Promise<void> {
+    const js = jetstream(this.#nats, { timeout: 1000 })
+    for (let i = 0; !this.#isStopped; i++) {
+      const id = `${this.#name}-${i}`
+      while (!(await this.#publish(js, id))) await new Promise((resolve) => setTimeout(resolve, 20))
+      this.acknowledged.push(id)
+    }
+  }
+
+  async #publish(js: ReturnType<typeof jetstream>, id: string): Promise<boolean> {
+    try {
+      await js.publish(`ledger.${id}`, id, { msgID: id, retries: 0 })
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await this.#running
+    await this.#nats.close()
+  }
+}
+
+const patient = { reconnect: true, maxReconnectAttempts: -1, reconnectTimeWait: 50, reconnectJitter: 20 }
+
+describe.each(inject('natsServers'))('reliability F1, F2: nats-server $version', (binary) => {
+  const kills = isLong ? 20 : 2
+
+  it(
+    `killed ${kills} times under load: clients come back by themselves, nothing acknowledged is lost`,
+    async () => {
+      const scene = await start(binary, { restart: true })
+      const { broker, gateway } = scene
+      const direct = await connect({ servers: broker.url, ...patient })
+      const manager = await jetstreamManager(direct)
+      await manager.streams.add({ name: 'LEDGER', subjects: ['ledger.>'] })
+      const ways: readonly TransportName[] = ['tcp', 'tcp', 'ws', 'ws']
+      const ledgers = await Promise.all(
+        ways.map(async (way, i) => new Ledger(await connectBy(way, gateway.addresses, patient), `p${i}`)),
+      )
+      const least = (): number => Math.min(...ledgers.map(({ acknowledged }) => acknowledged.length))
+      for (let kill = 0; kill < kills; kill++) {
+        const reached = least() + 20
+        await eventually(() => least() >= reached, 30_000)
+        broker.kill('SIGKILL')
+      }
+      const reached = least() + 20
+      await eventually(() => least() >= reached, 30_000)
+      await Promise.all(ledgers.map((ledger) => ledger.stop()))
+
+      const counts = new Map<string, number>()
+      const consumer = await jetstream(direct).consumers.get('LEDGER')
+      const { messages } = (await manager.streams.info('LEDGER')).state
+      const all = await consumer.consume()
+      for await (const message of all) {
+        const id = message.string()
+        counts.set(id, (counts.get(id) ?? 0) + 1)
+        if ([...counts.values()].length >= messages || message.info.pending === 0) all.stop()
+      }
+      await direct.close()
+      const acknowledged = ledgers.flatMap((ledger) => ledger.acknowledged)
+      expect(acknowledged.length).toBeGreaterThan(80)
+      expect(acknowledged.filter((id) => counts.get(id) !== 1)).toEqual([])
+      const { closed } = await backToStart(scene)
+      expect(closed['backend_closed']).toBeGreaterThanOrEqual(4)
+    },
+    isLong ? 300_000 : 60_000,
+  )
+
+  it('gone: a crowd is told so at once, and served when it is back', async () => {
+    const scene = await start(binary)
+    const { broker, gateway } = scene
+    const port = Number(new URL(broker.url).port)
+    await broker.stop()
+    const crowd = Array.from({ length: 90 }, () => new CrowdClient(gateway.addresses.tcp))
+    for (const client of crowd) client.send('CONNECT {}\r\nPUB a 2\r\nhi\r\n')
+    const ends = await Promise.all(crowd.map((client) => client.closed()))
+    for (const end of ends) expect(end).toMatch(/^INFO .*\r\n-ERR 'No Backend Available'\r\n$/)
+    const webSocket = new RawWebSocket(gateway.addresses.ws)
+    await eventually(() => webSocket.failure !== '')
+    expect(webSocket.failure).toContain('503')
+    expect((await backToStart(scene)).dialsFailed).toBe(91)
+    const again = await startNatsServer({ binary, port })
+    onTestFinished(() => again.stop())
+    await (await CrowdClient.connected(gateway.addresses.tcp)).ping()
+  })
+})
+
+describe.each(inject('natsServers'))('reliability F3: nats-server $version', (binary) => {
+  it('frozen under load: publishers are held back, nothing grows, and all arrives when it goes on', async () => {
+    const scene = await start(binary, { limits: { infoTimeoutMs: 500 } })
+    const { broker, gateway, before } = scene
+    const to = await CrowdClient.connected(gateway.addresses.tcp, 'SUB load 1\r\n')
+    const publishers = await Promise.all(Array.from({ length: 5 }, () => CrowdClient.connected(gateway.addresses.tcp)))
+    broker.kill('SIGSTOP')
+    const count = 300
+    const size = 60_000
+    try {
+      // The signal may take a moment: until then somebody gets in.
+      for (let said = ''; !said.includes('No Backend Available');) {
+        const other = new CrowdClient(gateway.addresses.tcp)
+        await other.until('INFO ')
+        other.send('CONNECT {"verbose":false}\r\nPING\r\n')
+        await Promise.race([other.closed(), other.until('PONG')])
+        said = other.tail
+        other.socket.destroy()
+      }
+      const message = `PUB load ${size}\r\n${'x'.repeat(size)}\r\n`
+      for (const publisher of publishers) for (let i = 0; i < count; i++) publisher.send(message)
+      const webSocket = new RawWebSocket(gateway.addresses.ws)
+      await eventually(() => webSocket.failure !== '')
+      expect(webSocket.failure).toContain('503')
+      const during = await gateway.state()
+      // Most waits where it is: in the clients.
+      for (const publisher of publishers) expect(publisher.socket.writableLength).toBeGreaterThan(4 * mebibyte)
+      const grown = during.bufferBytes - before.bufferBytes
+      expect(grown / publishers.length).toBeLessThan(2 * mebibyte)
+      expect(during.residentBytes - before.residentBytes).toBeLessThan(60 * mebibyte)
+    } finally {
+      broker.kill('SIGCONT')
+    }
+    const expected = count * publishers.length * ('MSG load 1 60000\r\n\r\n'.length + size)
+    const already = to.bytes
+    await eventually(() => to.bytes - already >= expected || to.isClosed, 30_000)
+    expect(to.bytes - already).toBe(expected)
+    for (const client of [to, ...publishers]) client.socket.destroy()
+    await backToStart(scene)
+  }, 60_000)
+
+  it('frozen and then killed: its clients are closed, with the right code', async () => {
+    const scene = await start(binary)
+    const { broker, gateway } = scene
+    const client = await CrowdClient.connected(gateway.addresses.tcp)
+    const webSocket = await RawWebSocket.connected(gateway.addresses.ws)
+    broker.kill('SIGSTOP')
+    client.send('PUB a 2\r\nhi\r\nPING\r\n')
+    broker.kill('SIGKILL')
+    expect(await client.closed()).toBe('')
+    expect(await webSocket.closed()).toBe(1001)
+    expect((await backToStart(scene)).closed).toEqual({ backend_closed: 2 })
+  })
+})
+
+describe.each(inject('natsServers'))('a lame duck: nats-server $version', (binary) => {
+  const config = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "1s"'
+
+  it('sends its clients away by INFO, which leads nowhere around the gateway, then closes them', async () => {
+    const scene = await start(binary, { config })
+    const { broker, gateway } = scene
+    const raw = await CrowdClient.connected(gateway.addresses.tcp)
+    const told: string[] = []
+    const nats = await connectBy('ws', gateway.addresses)
+    void (async () => {
+      for await (const status of nats.status()) told.push(status.type)
+    })()
+    broker.kill('SIGUSR2')
+    await raw.until('"ldm":true')
+    const json = /INFO (\{.*\})/.exec(raw.tail)?.[1]
+    const info = JSON.parse(json ?? '') as Record<string, unknown>
+    expect(info).toMatchObject({ ldm: true, port: Number(new URL(gateway.addresses.tcp).port) })
+    expect(info).not.toHaveProperty('connect_urls')
+    expect(JSON.stringify(info)).not.toContain(new URL(broker.url).port)
+    await eventually(() => told.includes('ldm'))
+    // It takes nobody any more, while those it has are still served.
+    await raw.ping()
+    const late = new CrowdClient(gateway.addresses.tcp)
+    expect(await late.closed()).toContain("-ERR 'No Backend Available'\r\n")
+    await raw.closed()
+    await nats.closed()
+    await backToStart(scene)
+  }, 60_000)
+})
