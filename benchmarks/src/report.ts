@@ -2,7 +2,7 @@
 import type { GateResult } from './gate.ts'
 import type { Machine } from './machine.ts'
 import type { RowResult, SideResult } from './row-result.ts'
-import type { Spread } from './statistics.ts'
+import { median, type Spread } from './statistics.ts'
 
 // More than this beside a run and its figures are of little worth.
 const disturbingCores = 0.2
@@ -66,8 +66,7 @@ function isNamed({ measure, between }: GateResult): boolean {
 }
 
 function namedCells(gate: GateResult): string[] {
-  const name = gate.measure === 'memory' ? 'KiB per operation' : gate.measure
-  const title = gate.between === undefined ? name : `${name}, ${gate.between}`
+  const title = gate.between === undefined ? 'KiB per operation' : `${gate.measure}, ${gate.between}`
   if (gate.passed === undefined) return [title, '-', '', ...gateCells(gate)]
   return [title, gate.value.toFixed(3), gate.spread === undefined ? '' : range(gate.spread), ...gateCells(gate)]
 }
@@ -86,6 +85,7 @@ function processLines(side: SideResult, cpuPer: number): string[] {
     .filter(([, cpu]) => cpu * cpuPer >= 0.0005)
     .map(([name, cpu]) => `${name} ${(cpu * cpuPer).toFixed(3)}`)
   const lines = [`  CPU s/${thousands(cpuPer)} under ${side.name}: ${shares.join(', ')}`]
+  lines.push(...coreLine(side), ...memoryLine(side))
   for (const [what, count] of Object.entries(side.errors)) lines.push(`  ${side.name}: ${count} x ${what}`)
   if (side.otherCores !== undefined && side.otherCores > disturbingCores) {
     lines.push(
@@ -93,6 +93,26 @@ function processLines(side: SideResult, cpuPer: number): string[] {
     )
   }
   return lines
+}
+
+/** How busy each process was: a load that is as busy as what it measures is what is measured. */
+function coreLine({ name, rounds }: SideResult): string[] {
+  const spent = new Map<string, number>()
+  for (const { cpuSeconds } of rounds) {
+    for (const [process, seconds] of Object.entries(cpuSeconds)) {
+      spent.set(process, (spent.get(process) ?? 0) + seconds)
+    }
+  }
+  const elapsed = rounds.reduce((sum, { load }) => sum + load.seconds, 0)
+  const shares = [...spent]
+    .filter(([, seconds]) => seconds / elapsed >= 0.005)
+    .map(([process, seconds]) => `${process} ${(seconds / elapsed).toFixed(2)}`)
+  return shares.length === 0 ? [] : [`  cores busy under ${name}: ${shares.join(', ')}`]
+}
+
+function memoryLine({ name, rounds }: SideResult): string[] {
+  const each = rounds.map(({ load }) => load.bytesEach).filter((bytes) => bytes !== undefined)
+  return each.length === 0 ? [] : [`  KiB per operation of ${name}: ${(median(each) / 1024).toFixed(1)}`]
 }
 
 function thousands(count: number): string {

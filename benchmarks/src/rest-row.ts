@@ -5,6 +5,7 @@ import { startEdge } from './edge-server.ts'
 import { encodeHttpRequest, type HttpRequestFields } from './http-request.ts'
 import { parseLoadResult } from './load-result.ts'
 import type { NodeProcess } from './node-process.ts'
+import { parsePort } from './port.ts'
 import type { Gate, Side, Sides } from './row.ts'
 
 const host = '127.0.0.1'
@@ -40,10 +41,4 @@ async function runLoad(load: NodeProcess, port: number, fields: Omit<HttpRequest
   const request = encodeHttpRequest({ ...fields, host: `${host}:${port}` })
   const options = { host, port, request, connections: restConnections, durationMs }
   return parseLoadResult(await load.call('run', options, durationMs + 30_000))
-}
-
-function parsePort(value: unknown): number {
-  const port = typeof value === 'object' && value !== null && 'port' in value ? value.port : undefined
-  if (typeof port !== 'number') throw new TypeError('the server did not say which port it listens on')
-  return port
 }

@@ -89,7 +89,12 @@ function judge(gate: Gate, all: readonly SideResult[], { errors, missing }: Surr
     return uncheckedGate(named, missing[absent] ?? `no side is named "${absent}"`)
   }
   if (gate.measure !== 'memory') return checkGate(named, compare(gate.measure, side, to))
-  return checkGate(gate, spread(side.rounds.map(({ load }) => (load.bytesEach ?? Number.NaN) / 1024)))
+  if (gate.against === undefined) return checkGate(gate, spread(kibibytesEach(side)))
+  return checkGate(named, spread(ratios(kibibytesEach(side), kibibytesEach(to))))
+}
+
+function kibibytesEach({ rounds }: SideResult): number[] {
+  return rounds.map(({ load }) => (load.bytesEach ?? Number.NaN) / 1024)
 }
 
 export function summarizeSide(side: Side, rounds: readonly Sample[]): SideResult {

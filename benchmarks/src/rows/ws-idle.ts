@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Row } from '../row.ts'
+import { noErrors, startWsSides, wsSides, wsTimes } from '../ws-row.ts'
+
+const count = 1000
+
+export const row: Row = {
+  name: 'ws-idle',
+  title: `memory of ${count} more idle connections in every round; ours attached to node:http`,
+  cpuPer: 10_000,
+  ...wsTimes,
+  gates: [
+    { measure: 'memory', against: wsSides.plain, atMost: 1.45 },
+    { measure: 'memory', against: wsSides.go, atMost: 0.5 },
+    noErrors,
+  ],
+  start: (bench) =>
+    startWsSides(bench, {
+      task: { kind: 'echo' },
+      binding: 'attach',
+      connections: 0,
+      load: () => ({ kind: 'grow', count }),
+    }),
+}

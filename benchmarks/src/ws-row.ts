@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { BenchProcess } from './bench-process.ts'
+import type { Bench } from './bench.ts'
+import { startGoProgram } from './go-program.ts'
+import { type LoadResult, parseLoadResult } from './load-result.ts'
+import { parsePort } from './port.ts'
+import type { Gate, Row, Side, Sides } from './row.ts'
+import type { WsLoadCommand } from './ws-load-command.ts'
+import { benchPath, type ServerTask, type ServerWork } from './ws-server-work.ts'
+
+/** Names of the sides, for gates. */
+export const wsSides = { ours: 'nats-edge', plain: 'plain ws', go: 'wasabi' } as const
+
+/** Rows are many, and a rate shows soon once code is warm. */
+export const wsTimes: Pick<Row, 'timeShare'> = { timeShare: 1 / 3 }
+
+/** What is echoed: 32 bytes that every codec understands. */
+export const echoMessage = '{"type":"echo","data":"aaaaaaa"}'
+
+export const noErrors: Gate = { measure: 'errors', atMost: 0 }
+
+/** What is put on one server, and what the server does with it. */
+export interface WsWork {
+  readonly task: ServerTask
+  /** How our side gets its upgrades. Default `mount`. */
+  readonly binding?: ServerWork['binding']
+  /** What our side understands of messages. Default `raw`. */
+  readonly codec?: ServerWork['codec']
+  /** Opened before the first round, and kept. */
+  readonly connections: number
+  /** How long each message of the server is. Default any length. */
+  readonly messageBytes?: number
+  /** The load of one round. */
+  readonly load: (durationMs: number) => WsLoadCommand
+}
+
+interface StartedServer {
+  readonly process: BenchProcess
+  readonly value: unknown
+}
+
+const host = '127.0.0.1'
+
+/** The same load on our stack and on plain `ws`, and on the Go reference where it can be had. */
+export async function startWsSides(bench: Bench, work: WsWork): Promise<Sides> {
+  const subject = await startOurSide(bench, wsSides.ours, work)
+  const plain = await bench.start(wsSides.plain, 'plain-ws-server', [serverArgument(work)])
+  const reference = await startSide(bench, plain, work)
+  try {
+    const go = await startGoProgram(bench, wsSides.go, [JSON.stringify(work.task)])
+    return { subject, reference, others: [await startSide(bench, go, work)] }
+  } catch (error) {
+    return { subject, reference, missing: { [wsSides.go]: error instanceof Error ? error.message : String(error) } }
+  }
+}
+
+/** Our stack alone, under a name of the row's. */
+export async function startOurSide(bench: Bench, name: string, work: WsWork): Promise<Side> {
+  return startSide(bench, await bench.start(name, 'ws-gateway-server', [serverArgument(work)]), work)
+}
+
+function serverArgument({ task, binding = 'mount', codec = 'raw' }: WsWork): string {
+  return JSON.stringify({ task, binding, codec } satisfies ServerWork)
+}
+
+/** Gives a server a load of its own: its connections stay open while the others are measured. */
+async function startSide(bench: Bench, server: StartedServer, work: WsWork): Promise<Side> {
+  const measured = server.process
+  const { name } = measured
+  const { connections, messageBytes, load } = work
+  const target = { host, port: parsePort(server.value), path: benchPath, messageBytes }
+  const { process } = await bench.start(`load on ${name}`, 'ws-load', [JSON.stringify(target)])
+  const send = async (command: WsLoadCommand, waitMs: number): Promise<LoadResult> =>
+    parseLoadResult(await process.call('load', command, waitMs + 60_000))
+  if (connections > 0) {
+    const { errors } = await send({ kind: 'grow', count: connections }, 0)
+    if (Object.keys(errors).length > 0) throw new Error(`${name} was not reached: ${JSON.stringify(errors)}`)
+  }
+  return {
+    name,
+    measured,
+    run: async (durationMs) => {
+      const command = load(durationMs)
+      if (command.kind !== 'grow') return send(command, durationMs)
+      const before = await measured.memoryBytes?.()
+      const result = await send(command, 0)
+      const after = await measured.memoryBytes?.()
+      if (before === undefined || after === undefined) return result
+      return { ...result, bytesEach: Math.max(0, after - before) / result.operations }
+    },
+  }
+}
