@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { loadConfig } from '../config.ts'
 import type { Assignment } from '../config/assignment.ts'
+import { channelLines, demoChannels } from '../demo/channels.ts'
 import { curlLines } from '../demo/lines.ts'
 import { wireLines } from '../demo/wire-lines.ts'
 import type { WirePlaces } from '../demo/wire-lines.ts'
@@ -26,7 +27,11 @@ const ownFlags = {
 export async function devCommand(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
   const flags = parseFlags(args, { ...configFlags, ...ownFlags })
   const loaded = loadConfig({
-    base: { embedded: { enabled: true }, log: { format: 'pretty' } },
+    base: {
+      embedded: { enabled: true },
+      log: { format: 'pretty' },
+      ...(flags.has('demo') ? { ws: { channels: demoChannels } } : {}),
+    },
     assignments: [...devAssignments(flags), ...assignmentsOf(flags)],
     lenient: flags.has('lenient'),
     ...(flags.has('config') ? { files: flags.list('config') } : {}),
@@ -87,6 +92,7 @@ function printTour(server: EdgeServer, demo: boolean, terminal: Terminal): void 
   terminal.out(`ready after ${seconds} s. Try:\n`)
   for (const line of curlLines(server, demo)) terminal.out(`  ${line}`)
   for (const line of wireLines(wirePlaces(server), demo)) terminal.out(`  ${line}`)
+  if (demo) for (const line of channelLines(server, server.config.ws.path)) terminal.out(`  ${line}`)
   terminal.out('\nCtrl-C stops everything.')
 }
 
