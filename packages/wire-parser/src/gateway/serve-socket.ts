@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { WireError } from '../wire-error.ts'
+import { readIntoBuffer } from './accepted-read.ts'
 import { errorLine } from './answers.ts'
 import { canonicalIp } from './client-address.ts'
 import { minimalInfo } from './info-rewrite.ts'
@@ -52,7 +53,8 @@ async function serve(context: ListenerContext, session: Session, socket: Socket)
       await write(socket, first)
       stream = await secure(context, session, socket)
     }
-    join(session, new SocketTransport(stream), dialled, isGreeted ? undefined : first)
+    const source = context.tls === undefined ? readIntoBuffer(socket, session.limits.readBufferBytes) : undefined
+    join(session, new SocketTransport(stream, source), dialled, isGreeted ? undefined : first)
   } catch (error) {
     const failure = error instanceof WireError ? error : new WireError('internal', String(error), { cause: error })
     session.closing.abandon(failure)
