@@ -7,6 +7,7 @@ import { checkKeys, whole } from '../option-check.ts'
 import type { WsRequest } from '../request.ts'
 import { WsError } from '../ws-error.ts'
 import { busFault } from './bus-fault.ts'
+import { jetstreamReply } from './jetstream-reply.ts'
 import { Outbound, outboundKeys, type OutboundMessage, type OutboundOptions } from './outbound.ts'
 import { PendingCalls } from './pending-calls.ts'
 import type { HeaderEntries } from './request-headers.ts'
@@ -111,28 +112,7 @@ function ackValue(reply: BusMessage, codec: Codec | undefined): PublishAck | str
 }
 
 function parseAck(payload: Uint8Array): PublishAck {
-  const answer = jsonObject(payload)
-  const { stream, seq, duplicate, error } = answer
-  if (typeof error === 'object' && error !== null) throw refusedBy(error)
+  const { stream, seq, duplicate } = jetstreamReply(payload)
   if (typeof stream !== 'string' || typeof seq !== 'number') throw new WsError('bad_reply')
   return { stream, seq, duplicate: duplicate === true }
-}
-
-function jsonObject(payload: Uint8Array): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(payload).toString())
-    if (typeof value === 'object' && value !== null) return { ...value }
-  } catch {
-    // Something else than JetStream listens there.
-  }
-  throw new WsError('bad_reply', { message: 'no stream has answered' })
-}
-
-function refusedBy(error: object): WsError {
-  const status: unknown = Reflect.get(error, 'code')
-  const description: unknown = Reflect.get(error, 'description')
-  return new WsError('bad_reply', {
-    message: typeof description === 'string' ? description.slice(0, 512) : 'the stream has refused the message',
-    details: { status, errCode: Reflect.get(error, 'err_code') },
-  })
 }
