@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it, vi } from 'vitest'
-import { launchFleet, say } from './fleet.test-support.ts'
+import { fleetSize, launchFleet, say } from './fleet.test-support.ts'
 import { eventsOf, startGateway, statOf, ways } from './gateway.test-support.ts'
 import { parseCloseHint, sharedFrame, type Connection, type Dispatcher, type Outbox } from './index.ts'
 
@@ -132,8 +132,8 @@ describe('a dispatcher of its own', () => {
     expect(seen).toStrictEqual(['one'])
   })
 
-  it('serves 5,000 connections with one encoding an event, merges for those that fall behind, and sends all of them away', async () => {
-    const count = 5000
+  it('serves thousands of connections with one encoding an event, merges for those that fall behind, and sends all of them away', async () => {
+    const count = fleetSize(5000)
     const resources = new ResourceDispatcher()
     const rig = await startGateway((gateway) =>
       gateway.channel('/:resource', {
@@ -147,7 +147,7 @@ describe('a dispatcher of its own', () => {
     const fleet = await launchFleet(host, count, () => '/x')
     for (const [index, sailor] of fleet.entries()) say(sailor, `subscribe ${index < 5 ? 's' : 'r'}${index % 10}`)
     await vi.waitFor(() => expect(fleet.every(({ last }) => last.startsWith('subscribed'))).toBe(true), {
-      timeout: 10_000,
+      timeout: 20_000,
     })
     const [slow, quick] = [fleet.slice(0, 5), fleet.slice(5)]
     for (const { socket } of slow) socket.pause()
@@ -183,11 +183,11 @@ describe('a dispatcher of its own', () => {
     expect(new Set(fleet.map(({ close }) => close?.code))).toStrictEqual(new Set([1012]))
     expect(Math.min(...hints)).toBeGreaterThanOrEqual(500)
     expect(Math.max(...hints)).toBeLessThanOrEqual(5000)
-    expect(new Set(hints).size).toBeGreaterThan(1000)
+    expect(new Set(hints).size).toBeGreaterThan(count / 5)
     expect(new Set(fleet.map(({ last }) => last))).toStrictEqual(new Set(['goodbye']))
     // Not all at once: a fifth of them at most in any tenth of the time.
     for (let from = 0; from < 900; from += 100) {
-      expect(steps.filter((ms) => ms >= from && ms < from + 100).length).toBeLessThan(count / 5 + 500)
+      expect(steps.filter((ms) => ms >= from && ms < from + 100).length).toBeLessThan(count * 0.3)
     }
     expect(eventsOf(rig, 'drain.finished')).toMatchObject([{ closed: count, terminated: 0 }])
     expect([resources.opened, resources.closed]).toStrictEqual([count, count])

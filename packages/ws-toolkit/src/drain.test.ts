@@ -65,6 +65,24 @@ describe('close()', () => {
     expect(eventsOf(rig, 'drain.finished')).toMatchObject([{ closed: 1, terminated: 1 }])
   })
 
+  it('takes its times from the gateway where it is not told', async () => {
+    const rig = await startGateway((gateway) => gateway.channel('/').default(() => new Promise(() => {})), {
+      drainMs: 150,
+      spreadMs: 0,
+      retryAfterMs: [777, 777],
+    })
+    const [stuck, idle] = [await rig.connect(), await rig.connect()]
+    stuck.send('x')
+    await vi.waitFor(() => expect([...rig.gateway.connections()].some(({ bytesIn }) => bytesIn > 0)).toBe(true))
+    const startedMs = performance.now()
+    const closing = rig.gateway.close()
+    expect(parseCloseHint((await idle.closed).reason)).toStrictEqual({ retryAfterMs: 777 })
+    expect(performance.now() - startedMs).toBeLessThan(140)
+    await closing
+    expect(performance.now() - startedMs).toBeGreaterThan(140)
+    expect((await stuck.closed).code).toBe(1012)
+  })
+
   it('can be hurried by a second call, and by nothing slowed', async () => {
     const { connect, gateway } = await startGateway((gateway) =>
       gateway.channel('/').default(() => new Promise(() => {})),

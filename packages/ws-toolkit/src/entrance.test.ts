@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Admission } from '@nats-edge/wire-parser'
 import { Hono, type MiddlewareHandler } from 'hono'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, inject, it, vi } from 'vitest'
+import { fleetSize } from './fleet.test-support.ts'
 import { connectTo, eventsOf, refusal, startGateway, statOf } from './gateway.test-support.ts'
 import { wsGateway } from './index.ts'
 import {
@@ -226,8 +228,6 @@ describe('a channel', () => {
 
   it('never speaks a subprotocol that was only offered', async () => {
     const { connect } = await startGateway((gateway) => gateway.channel('/'))
-    const { WebSocket } = await import('ws')
-    void WebSocket
     await expect(connect('/', { protocols: ['bearer.secret'] })).rejects.toThrow('Server sent no subprotocol')
   })
 
@@ -246,6 +246,20 @@ describe('a channel', () => {
       expect((await refusal(rig.host, '/', { origin: origin ?? own })).status).toBe(status)
       expect(eventsOf(rig, 'upgrade.refused')).toMatchObject([{ channel: '/', code: 'foreign_origin', status: 403 }])
     }
+  })
+
+  it.each([
+    ['no-cookie', [101, 403]],
+    ['allow', [101, 101]],
+    ['deny', [403, 403]],
+  ] as const)('admits without Origin as missingOrigin %s says', async (missingOrigin, statuses) => {
+    const { host } = await startGateway((gateway) => gateway.channel('/', { missingOrigin }))
+    const seen: number[] = []
+    for (const headers of [{}, { Cookie: 'a=b' }]) {
+      const admitted = connectTo(host, '/', { headers }).then(() => 101)
+      seen.push(await admitted.catch(async () => (await refusal(host, '/', { headers })).status))
+    }
+    expect(seen).toStrictEqual(statuses)
   })
 
   it('has a limit of its own, beside that of the gateway', async () => {
@@ -291,17 +305,28 @@ describe('a channel', () => {
 
 describe('the limits of a gateway', () => {
   it('are never exceeded by a burst', async () => {
-    const { host, gateway } = await startGateway((gateway) => gateway.channel('/'), { maxConnections: 20 })
+    const limit = fleetSize(1000)
+    let most = 0
+    const { host, gateway } = await startGateway(
+      (gateway) => {
+        gateway.channel('/', {
+          // Each waits a while between its place and its connection.
+          onConnect: async () => void (await new Promise(setImmediate)),
+          onOpen: () => void (most = Math.max(most, gateway.registry.size)),
+        })
+      },
+      { maxConnections: limit },
+    )
     const outcomes = await Promise.all(
-      Array.from({ length: 40 }, () =>
+      Array.from({ length: 2 * limit }, () =>
         connectTo(host, '/').then(
           () => 'open',
           () => 'refused',
         ),
       ),
     )
-    expect(outcomes.filter((outcome) => outcome === 'open')).toHaveLength(20)
-    expect(gateway.registry.size).toBe(20)
+    expect(outcomes.filter((outcome) => outcome === 'open')).toHaveLength(limit)
+    expect([most, gateway.registry.size]).toStrictEqual([limit, limit])
     expect(statOf(gateway, 'connections_free')).toBe(0)
   })
 
@@ -338,6 +363,25 @@ describe('the limits of a gateway', () => {
     await vi.waitFor(() => expect(admission.released).toBe(2))
   })
 
+  it('are told with the name of the surface, and the time to come back of the gateway', async () => {
+    const surfaces: string[] = []
+    const admission: Admission = {
+      admit: ({ surface }) => {
+        surfaces.push(surface)
+        return { identify: () => undefined, release: () => {} }
+      },
+    }
+    const named = await startGateway((gateway) => gateway.channel('/'), { admission, surface: 'chat' })
+    await named.connect()
+    expect(surfaces).toStrictEqual(['chat'])
+    expect([...named.gateway.connections()].map(({ surface }) => surface)).toStrictEqual(['chat'])
+    const full = await startGateway((gateway) => gateway.channel('/'), {
+      admit: () => false,
+      retryAfterMs: [30_000, 30_000],
+    })
+    expect((await refusal(full.host, '/')).retryAfter).toBe('30')
+  })
+
   it('are met early when load is shed', async () => {
     let isBusy = true
     const { connect, host } = await startGateway((gateway) => gateway.channel('/'), { admit: () => !isBusy })
@@ -347,7 +391,7 @@ describe('the limits of a gateway', () => {
   })
 
   it('are back to the start after handshakes that come to nothing at every step', async () => {
-    const runs = Number(process.env['PROPERTY_RUNS'] ?? 1000) >= 100_000 ? 100_000 : 300
+    const runs = inject('propertyRuns') > 1000 ? 100_000 : 300
     const { host, gateway } = await startGateway((gateway) => {
       gateway
         .channel('/:how', {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Socket } from 'node:net'
-import { onTestFinished } from 'vitest'
+import { inject, onTestFinished } from 'vitest'
 import { handshake, unhookedSocket, type TestHost } from './upgrade/hosts.test-support.ts'
 
 /** One of many clients: it only counts, and remembers its last message and its close frame. */
@@ -14,6 +14,13 @@ export interface Sailor {
   isGone: boolean
   /** Whether a close frame is answered. */
   answers: boolean
+  /** Called with each message. */
+  hear?: (text: string) => void
+}
+
+/** A tenth of a fleet, but in the long job. */
+export function fleetSize(most: number): number {
+  return inject('propertyRuns') > 1000 ? most : most / 10
 }
 
 const atOnce = 100
@@ -87,5 +94,6 @@ function take(sailor: Sailor, head: number, payload: Buffer): void {
   } else if (head === 0x81 || head === 0x82) {
     sailor.frames += 1
     sailor.last = payload.toString()
+    sailor.hear?.(sailor.last)
   }
 }
