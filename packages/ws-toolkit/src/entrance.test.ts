@@ -311,7 +311,9 @@ describe('the limits of a gateway', () => {
       (gateway) => {
         gateway.channel('/', {
           // Each waits a while between its place and its connection.
-          onConnect: async () => void (await new Promise(setImmediate)),
+          onConnect: async () => {
+            await new Promise(setImmediate)
+          },
           onOpen: () => void (most = Math.max(most, gateway.registry.size)),
         })
       },
