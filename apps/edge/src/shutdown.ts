@@ -33,7 +33,8 @@ export async function shutDown(parts: ShutdownParts, options: ShutdownOptions): 
   const deadlineMs = performance.now() + options.graceMs
   const leftMs = (): number => Math.max(0, deadlineMs - performance.now())
   await delay(Math.min(options.delayMs, leftMs()))
-  const drainMs = Math.max(0, leftMs() - natsMs)
+  // Whole, as options of packages are.
+  const drainMs = Math.floor(Math.max(0, leftMs() - natsMs))
   parts.publicListener.stopAccepting()
   const closed = parts.mounts.map((mount) => closeMount(mount, drainMs, parts.log))
   const own = closed.filter((_, index) => (parts.mounts[index]?.listeners?.length ?? 0) > 0)
