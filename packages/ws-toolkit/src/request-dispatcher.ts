@@ -262,7 +262,8 @@ function closeFor(connection: Connection, error: WsError): void {
 }
 
 function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof value === 'object' && value !== null && 'then' in value
+  // A message may have a member of that name.
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 function ignore(): void {}
