@@ -13,14 +13,17 @@ export type OnError<U = unknown> = (error: WsError, request: WsRequest<U>) => Re
 export function errors<U>(onError: OnError<U>): Middleware<U> {
   if (hook('errors: onError', onError) === undefined) throw new TypeError('errors: give a function')
   return (request, next) => {
-    const recover = (error: unknown): Reply => onError(WsError.from(error), request)
-    const guard = (reply: Reply): Reply => (isStream(reply) ? guarded(reply, recover) : reply)
+    let reply: Reply
     try {
-      const reply = next()
-      return isPromise(reply) ? reply.then(guard, recover) : guard(reply)
+      reply = next()
     } catch (error) {
-      return recover(error)
+      return onError(WsError.from(error), request)
     }
+    // Most replies are there: nothing is made for them.
+    if (!isPromise(reply) && !isStream(reply)) return reply
+    const recover = (error: unknown): Reply => onError(WsError.from(error), request)
+    const guard = (value: Reply): Reply => (isStream(value) ? guarded(value, recover) : value)
+    return isPromise(reply) ? reply.then(guard, recover) : guard(reply)
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Middleware, Site } from '../chain.ts'
+import { freshMs, turnMs } from '../clock.ts'
 import { hook } from '../option-check.ts'
 import type { WsRequest } from '../request.ts'
 import type { WsErrorCode } from '../ws-error.ts'
@@ -15,10 +16,10 @@ export function measure<U>(save: (request: WsRequest<U>, measurement: Measuremen
   if (hook('measure: save', save) === undefined) throw new TypeError('measure: give a function')
   const sites = new Map<string, Site>()
   const middleware: Middleware<U> = (request, next) => {
-    const startedAt = performance.now()
+    const startedAt = turnMs()
     return follow(next, (failure) => {
       try {
-        save(request, { code: failure?.code ?? 'ok', ms: performance.now() - startedAt })
+        save(request, { code: failure?.code ?? 'ok', ms: freshMs() - startedAt })
       } catch (error) {
         const { path } = request.connection
         sites.get(path)?.observe({ type: 'handler.failed', channel: path, handler: 'handler', error })

@@ -132,6 +132,34 @@ describe('pairs of middleware, in both nestings', () => {
     expect(await codeOf(() => run(outside, failing, requestOf({ key: 'a' })))).toBe('circuit_open')
   })
 
+  it('a timeout outside and inside the rate limit costs one token, and is none of its refusals', async () => {
+    const limit = (): Middleware => rateLimit({ limit: 1, windowMs: 60_000, key: 'global' })
+    for (const middleware of [
+      [timeout(100), limit()],
+      [limit(), timeout(100)],
+    ]) {
+      const slow = service(0, 500)
+      expect(await outcome(middleware, slow)).toStrictEqual({ code: 'timeout', calls: 1 })
+      expect(await outcome(middleware, slow)).toStrictEqual({ code: 'rate_limited', calls: 1 })
+    }
+  })
+
+  it('breaker outside the rate limit does not open for clients that ask too often, and inside it is asked with their tokens', async () => {
+    const limit = (): Middleware => rateLimit({ limit: 2, windowMs: 60_000, key: 'global' })
+    const outside = breaker({ minCalls: 2, threshold: 0.5 })
+    const shared = limit()
+    const well = service(0)
+    for (const code of ['ok', 'ok', 'rate_limited', 'rate_limited', 'rate_limited']) {
+      expect(await outcome([outside, shared], well)).toMatchObject({ code })
+    }
+    expect([...outside.states().values()]).toStrictEqual(['closed'])
+    const chain = [limit(), breaker({ minCalls: 1, threshold: 1, resetMs: 60_000 })]
+    const ill = service(9)
+    expect(await outcome(chain, ill)).toStrictEqual({ code: 'no_responders', calls: 1 })
+    expect(await outcome(chain, ill)).toStrictEqual({ code: 'circuit_open', calls: 1 })
+    expect(await outcome(chain, ill)).toStrictEqual({ code: 'rate_limited', calls: 1 })
+  })
+
   it('throttle inside retry frees its place between tries, and outside it holds one', async () => {
     const places: number[] = []
     const tap: Middleware = (_request, next) => {

@@ -13,16 +13,22 @@ export function isPromise(reply: unknown): reply is PromiseLike<unknown> {
 
 /** Calls a handler and tells `done` when it has ended, a stream when it was read or left; the reply stays what it is. */
 export function follow(call: () => Reply, done: Done): Reply {
-  const fail = (error: unknown): never => {
-    done(WsError.from(error))
-    throw error
-  }
+  let reply: Reply
   try {
-    const reply = call()
-    return isPromise(reply) ? reply.then((value) => followed(value, done), fail) : followed(reply, done)
+    reply = call()
   } catch (error) {
-    return fail(error)
+    return failed(error, done)
   }
+  if (!isPromise(reply)) return followed(reply, done)
+  return reply.then(
+    (value) => followed(value, done),
+    (error: unknown) => failed(error, done),
+  )
+}
+
+function failed(error: unknown, done: Done): never {
+  done(WsError.from(error))
+  throw error
 }
 
 /** Lets go of a reply nobody will take. */

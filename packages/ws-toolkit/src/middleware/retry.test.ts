@@ -5,6 +5,7 @@ import { WsError, type WsErrorCode } from '../ws-error.ts'
 import { exponential, linear } from './delay.ts'
 import {
   codeOf,
+  failureOf,
   itemsOf,
   manualHandler,
   pass,
@@ -178,6 +179,15 @@ describe('retry', () => {
     expect(calls).toBe(1)
     await pass(60)
     expect(await reply).toBe('then')
+  })
+
+  it.each([30_001, Infinity])('hands on an error that asks for %i ms', async (retryAfterMs) => {
+    const handler = vi.fn(() => {
+      throw new WsError('overloaded', { retryAfterMs })
+    })
+    const failure = await failureOf(() => run([retry({ delay: linear(10) })], handler))
+    expect(failure).toMatchObject({ code: 'overloaded', retryAfterMs })
+    expect(handler).toHaveBeenCalledTimes(1)
   })
 
   it('stops waiting when the request ends', async () => {

@@ -14,13 +14,16 @@ import { timeout } from './timeout.ts'
 export interface RetryOptions<U = unknown> {
   /** Tries altogether. Default 3. */
   readonly attempts?: number
-  /** Pause after a failure, longer where the error says so in `retryAfterMs`. Default `exponential()`. */
+  /** Pause after a failure, longer where the error says so in `retryAfterMs`: above 30 s the client is told instead. Default `exponential()`. */
   readonly delay?: Delay
   /** Default: what the service did wrong (no answer, no connection, a 5xx), never what the client did. */
   readonly retryIf?: (error: WsError, failures: number, request: WsRequest<U>) => boolean
   /** Deadline of each try. Default none: give the whole one by `timeout()` around it. */
   readonly perTryMs?: number
 }
+
+// A request that waits takes a place of its connection: whoever is asked to come back later than this does so.
+const longestPauseMs = 30_000
 
 /** Tries again after a failure, unless a reply has gone out. Do not use it where doing a thing twice is wrong. */
 export function retry<U>(options: RetryOptions<U> = {}): Middleware<U> {
@@ -36,7 +39,9 @@ export function retry<U>(options: RetryOptions<U> = {}): Middleware<U> {
       const failure = WsError.from(error)
       if (request.hasReplied || !retryIf(failure, failures, request)) break
       if (request.signal.aborted) throw abortError(request.signal)
-      await pause(Math.max(delay(failures), failure.retryAfterMs ?? 0), request.signal)
+      const { retryAfterMs = 0 } = failure
+      if (retryAfterMs > longestPauseMs) break
+      await pause(Math.max(delay(failures), retryAfterMs), request.signal)
       try {
         return await attempt(request, next)
       } catch (failed) {

@@ -16,13 +16,13 @@ import { RequestView } from './request-view.ts'
 export function timeout(ms: number): AnyMiddleware {
   whole('timeout: ms', ms)
   return (request, next) => {
-    const deadline = new RequestDeadline(request)
-    const reply = next(new TimedRequest(request, deadline))
-    return isPromise(reply) ? deadline.hold(reply, ms) : reply
+    const timed = new TimedRequest(request)
+    const reply = next(timed)
+    return isPromise(reply) ? timed.deadline.hold(reply, ms) : reply
   }
 }
 
-/** Makes nothing unless the handler is asynchronous, and no signal unless it asks for one. */
+/** Makes no signal unless the handler asks for one. */
 class RequestDeadline {
   isOver = false
   readonly #request: WsRequest
@@ -67,25 +67,31 @@ class RequestDeadline {
 }
 
 class TimedRequest<U> extends RequestView<U> {
-  readonly #deadline: RequestDeadline
+  #deadline: RequestDeadline | undefined
   readonly #signal: AbortSignal | undefined
 
-  constructor(inner: WsRequest<U>, deadline: RequestDeadline, signal?: AbortSignal) {
+  constructor(inner: WsRequest<U>, deadline?: RequestDeadline, signal?: AbortSignal) {
     super(inner)
     this.#deadline = deadline
     this.#signal = signal
   }
 
+  /** Made when first asked for: most handlers answer at once. */
+  get deadline(): RequestDeadline {
+    this.#deadline ??= new RequestDeadline(this.inner)
+    return this.#deadline
+  }
+
   override get signal(): AbortSignal {
-    return this.#signal ?? this.#deadline.signal
+    return this.#signal ?? this.deadline.signal
   }
 
   // Nobody waits for it any more.
   override reply(value: unknown, options?: SendOptions): boolean {
-    return !this.#deadline.isOver && this.inner.reply(value, options)
+    return this.#deadline?.isOver !== true && this.inner.reply(value, options)
   }
 
   override with(change: RequestChange): WsRequest<U> {
-    return new TimedRequest(this.inner.with(change), this.#deadline, change.signal ?? this.#signal)
+    return new TimedRequest(this.inner.with(change), this.deadline, change.signal ?? this.#signal)
   }
 }

@@ -81,6 +81,34 @@ describe.each(inject('natsServers'))('losing nats-server $version', (binary) => 
     }
   })
 
+  it('reliability F3: takes a frozen broker for lost within 3 s, and goes on when it thaws', async () => {
+    const server = await startBroker(binary)
+    const nats = await connectTo(server, { pingInterval: 1000, maxPingOut: 2 })
+    const peer = await connectTo(server)
+    const silent = peer.subscribe('silent', { callback: () => {} })
+    peer.subscribe('echo', { callback: (_error, message) => void message.respond(message.data) })
+    await peer.flush()
+    const edge = await startEdge((gateway) => {
+      gateway
+        .channel('/json', { codec: jsonCodec() })
+        .route('silent', natsRequest(nats, 'silent', { timeoutMs: 60_000 }))
+        .route('echo', natsRequest(nats, 'echo', { timeoutMs: 500 }))
+    })
+    const client = await edge.open('/json')
+    client.ws.send(JSON.stringify({ type: 'silent', id: 1 }))
+    await until('it to be asked', () => silent.getReceived() === 1)
+    server.kill('SIGSTOP')
+    const frozenMs = performance.now()
+    expect(JSON.parse(await client.next())).toMatchObject({ id: 1, error: { code: 'disconnected' } })
+    // Two pings without an answer, a second apart, and the machine is shared.
+    expect(performance.now() - frozenMs).toBeLessThan(3000 + inject('promptMs'))
+    expect(await ask(client, { type: 'echo', id: 2 })).toMatchObject({ error: { code: 'disconnected' } })
+    server.kill('SIGCONT')
+    await until('it to be back', () => edge.events.some(({ type }) => type === 'connection.restored'))
+    await peer.flush()
+    expect(await ask(client, { type: 'echo', id: 3, data: 'again' })).toMatchObject({ id: 3, data: 'again' })
+  })
+
   it('brings the messages of rooms again once the broker is back', async () => {
     const server = await startBroker(binary)
     const edges = await Promise.all(

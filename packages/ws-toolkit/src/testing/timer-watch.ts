@@ -3,12 +3,11 @@ import { createHook, type AsyncHook } from 'node:async_hooks'
 import { fileURLToPath } from 'node:url'
 
 const toolkit = fileURLToPath(new URL('..', import.meta.url))
-// Deadlines are counted one by one: the timer that drives them all may tick once more.
-const wheel = /slot-wheel\.[jt]s/
+const ws = /[\\/]ws[\\/]lib[\\/]/
 const own = /[\\/]testing[\\/]|\.test[.-]/
 const framesToSee = 30
 
-/** The timers of Node's that code of this package, or of ws for it, has set and that still wait; by where they were set. */
+/** The timers of Node's that this package or ws has set and that still wait, by where they were set. */
 export class TimerWatch {
   readonly #waiting = new Map<number, string>()
   readonly #hook: AsyncHook
@@ -38,9 +37,10 @@ export class TimerWatch {
 function placeOf(): string | undefined {
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = framesToSee
-  const lines = new Error('here').stack?.split('\n') ?? []
+  const lines = new Error('here').stack?.split('\n').slice(1) ?? []
   Error.stackTraceLimit = stackTraceLimit
+  const setter = lines.find((line) => !line.includes('node:') && !line.includes('timer-watch')) ?? ''
+  if (own.test(setter) || !(setter.includes(toolkit) || ws.test(setter))) return undefined
   const place = lines.find((line) => line.includes(toolkit) && !own.test(line))
-  if (place === undefined || lines.some((line) => wheel.test(line))) return undefined
-  return place.slice(place.indexOf(toolkit) + toolkit.length).replace(/:\d+\)?$/, '')
+  return place?.slice(place.indexOf(toolkit) + toolkit.length).replace(/:\d+\)?$/, '') ?? 'ws'
 }
