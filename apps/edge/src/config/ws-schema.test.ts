@@ -65,7 +65,14 @@ const gateway: KeysOf<GatewayOptions, GatewayProgramOption> = {
   spreadMs: 'spread',
   retryAfterMs: 'retryAfter',
 }
-const rooms: KeysOf<NatsRoomBusOptions> = { prefix: 'prefix' }
+const rooms: KeysOf<NatsRoomBusOptions> = { prefix: 'prefix', history: 'history' }
+const history: KeysOf<NonNullable<NatsRoomBusOptions['history']>> = {
+  stream: 'stream',
+  perRoom: 'perRoom',
+  maxAgeMs: 'maxAge',
+  maxBytes: 'max',
+  replicas: 'replicas',
+}
 const channel: KeysOf<ChannelOptions, Exclude<ChannelProgramOption, 'codec'>> = {
   codec: 'codec',
   origins: 'origins',
@@ -213,6 +220,7 @@ describe('the section ws', () => {
       ['ws', 'rooms'],
       [...Object.values(rooms), 'bus'],
     ],
+    [['ws', 'rooms', 'history'], Object.values(history)],
     [one, [...Object.values(channel), 'room', 'http', 'use', 'routes', 'default']],
     [[...one, 'compression'], Object.values(compression)],
     [

@@ -179,6 +179,16 @@ const channel = z
   })
   .transform((value): ChannelConfig => renameKeys(value, channelNames))
 
+const history = z
+  .strictObject({
+    stream: z.string().min(1).describe('The stream that keeps it; made where there is none.'),
+    perRoom: positive.exactOptional().describe('Messages kept of each room. Default 100.'),
+    maxAge: duration.exactOptional().describe('How long; 0 as long as there is room. Default 24h.'),
+    max: size.exactOptional().describe('Bytes of all rooms; above, the oldest go. Default 256MiB.'),
+    replicas: positive.exactOptional().describe('Copies of the stream in a cluster. Default 1.'),
+  })
+  .transform((value) => renameKeys(value, { maxAge: 'maxAgeMs', max: 'maxBytes' }))
+
 /** The section `ws`: every plain-data option of the gateway, its channels, backends and middleware. */
 export const wsSchema: z.ZodType<WsConfig> = z
   .strictObject({
@@ -209,6 +219,9 @@ export const wsSchema: z.ZodType<WsConfig> = z
           .default('nats')
           .describe('nats joins the rooms of all edges; none keeps them here.'),
         prefix: z.string().min(1).exactOptional().describe('What the subjects of rooms begin with. Default ws.rooms.'),
+        history: history
+          .exactOptional()
+          .describe('Keeps what is said, for rewind: { stream, perRoom, maxAge, max, replicas }. Default: nothing.'),
       })
       .prefault({}),
     channels: z.record(z.string().min(1), channel).default({}).describe('By path below ws.path: echo, chat/:room.'),
