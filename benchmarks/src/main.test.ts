@@ -24,7 +24,13 @@ beforeAll(async () => {
   await run(process.execPath, [join(tsc, '../bin/tsc'), '-b', join(folder, 'tsconfig.build.json')])
   scratch = await mkdtemp(join(tmpdir(), 'nats-edge-bench-test-'))
   const servers = inject('natsServers').map(({ path }) => path)
-  env = { ...process.env, NATS_EDGE_TEST_SERVERS: servers.join(','), INIT_CWD: scratch, TMPDIR: scratch, GNATSD_GW_SOURCE: join(scratch, 'none') }
+  env = {
+    ...process.env,
+    NATS_EDGE_TEST_SERVERS: servers.join(','),
+    INIT_CWD: scratch,
+    TMPDIR: scratch,
+    GNATSD_GW_SOURCE: join(scratch, 'none'),
+  }
 }, 120_000)
 
 afterAll(async () => {
@@ -207,10 +213,16 @@ describe.runIf(process.platform === 'linux')('a run that is ended early', () => 
 })
 
 /** Rows that differ from others in a size only are run once. */
-const wireRows = ['wire-tcp-publish-16', 'wire-tcp-deliver-64k', 'wire-frame-deliver-128', 'wire-latency-request-ws', 'wire-idle-tcp']
+const wireRows = new Set([
+  'wire-tcp-publish-16',
+  'wire-tcp-deliver-64k',
+  'wire-frame-deliver-128',
+  'wire-latency-request-ws',
+  'wire-idle-tcp',
+])
 
 function isShown(name: string): boolean {
-  return !name.startsWith('wire-') || wireRows.includes(name)
+  return !name.startsWith('wire-') || wireRows.has(name)
 }
 
 /** Loads that send as fast as they can take no latencies. */

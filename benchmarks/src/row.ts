@@ -12,8 +12,6 @@ export interface Row {
   readonly cpuPer: number
   /** Part of the time under load that a side of this row needs in each round. Default 1. */
   readonly timeShare?: number
-  /** The same for the round that does not count, in which code gets warm. Default as `timeShare`. */
-  readonly warmUpShare?: number
   readonly gates: readonly Gate[]
   /** Starts everything both sides need. What is started through `bench` is stopped by it. */
   start(bench: Bench): Promise<Sides>
@@ -33,6 +31,8 @@ export interface Side {
   readonly name: string
   /** The process whose CPU time counts. */
   readonly measured: BenchProcess
+  /** Part of the time under load that its code needs to get warm, before the first round. Default the row's `timeShare`. */
+  readonly warmUpShare?: number
   /** Puts load on this side for so long; the other side is idle meanwhile. */
   run(durationMs: number): Promise<LoadResult>
 }
@@ -40,7 +40,10 @@ export interface Side {
 /** What two sides are compared by: one over the other in each round, and of the rounds the median. */
 export type Ratio = 'cpu' | 'rate' | 'p50' | 'p99'
 
-/** `memory`: KiB that an operation of one side holds, median of the rounds. `errors`: of all sides, all rounds. */
+/**
+ * `memory`: KiB that an operation of one side holds, median of the rounds; a ratio where `against` names a side.
+ * `errors`: of all sides, all rounds.
+ */
 export type Measure = Ratio | 'memory' | 'errors'
 
 export type Gate = {

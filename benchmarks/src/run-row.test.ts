@@ -34,18 +34,15 @@ describe('runRow', () => {
     const row = recordingRow(order)
     const start: Row['start'] = async (bench) => {
       const sides = await row.start(bench)
-      return { ...sides, others: [{ ...sides.subject, name: 'c' }], missing: { d: 'not here' } }
+      return { ...sides, others: [{ ...sides.subject, name: 'c', warmUpShare: 0.5 }], missing: { d: 'not here' } }
     }
     const gates: Row['gates'] = [
       { measure: 'rate', of: 'c', against: 'a', atLeast: 0.1 },
       { measure: 'rate', of: 'd', atLeast: 1 },
       { measure: 'rate', against: 'e', atLeast: 1 },
     ]
-    const result = await runRow(
-      { ...row, start, gates, timeShare: 0.25, warmUpShare: 0.5 },
-      { rounds: 1, seconds: 2, onStep: () => {} },
-    )
-    expect(order).toEqual(['a 1000', 'b 1000', 'a 1000', 'a 500', 'b 500', 'a 500'])
+    const result = await runRow({ ...row, start, gates, timeShare: 0.25 }, { rounds: 1, seconds: 2, onStep: () => {} })
+    expect(order).toEqual(['a 500', 'b 500', 'a 1000', 'a 500', 'b 500', 'a 500'])
     expect(result.others.map(({ name, operations }) => [name, operations])).toEqual([['c', 6]])
     expect(result.gates.map(({ value, passed, reason }) => [value, passed, reason])).toEqual([
       [1.5, true, undefined],

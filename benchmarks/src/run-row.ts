@@ -23,9 +23,9 @@ export async function runRow(row: Row, options: RunOptions): Promise<RowResult> 
   try {
     const { subject, reference, others = [], missing = {} } = await row.start(bench)
     const sides = [subject, reference, ...others].map((side) => ({ side, samples: [] as Sample[] }))
-    const { timeShare = 1, warmUpShare = timeShare } = row
+    const { timeShare = 1 } = row
     const durationMs = options.seconds * timeShare * 1000
-    for (const { side } of sides) await side.run(options.seconds * warmUpShare * 1000)
+    for (const { side } of sides) await side.run(options.seconds * (side.warmUpShare ?? timeShare) * 1000)
     for (let round = 1; round <= options.rounds; round++) {
       options.onStep(`${row.name}: round ${round} of ${options.rounds}`)
       for (const { side, samples } of sides) samples.push(await takeSample(side, bench.processes, durationMs))

@@ -30,44 +30,54 @@ export async function runPublishLoad(options: WireLoadOptions): Promise<LoadResu
 export async function runDeliverLoad(options: WireLoadOptions): Promise<LoadResult> {
   const { url, size, durationMs } = options
   const bytesEach = deliveryBytes(wireSubject, size)
-  let arrived = 0
-  let wake = (): void => {}
-  const onDeliveries = (count: number): void => {
-    arrived += count
-    wake()
-  }
-  const subscriber = await WireClient.open({ url, deliveryBytes: bytesEach, onDeliveries })
-  const arrival = (): Promise<void> => subscriber.orEnd((resolve) => (wake = resolve))
-  const publisher = await WireClient.open({ url }).catch((error: unknown) => {
-    subscriber.close()
-    throw error
-  })
+  const arrivals = new Arrivals()
+  const clients = await Promise.all([
+    WireClient.open({ url }),
+    WireClient.open({ url, deliveryBytes: bytesEach, onDeliveries: (count) => arrivals.add(count) }),
+  ])
+  const [publisher, subscriber] = clients
   try {
     await subscriber.subscribe(wireSubject)
     const batch = batchFor(publisher, options)
+    const mayWait = Math.ceil(windowBytes / bytesEach)
     const startedAt = performance.now()
     let sent = 0
     const publish = async (): Promise<void> => {
       while (performance.now() - startedAt < durationMs) {
-        while ((sent - arrived) * bytesEach > windowBytes) await arrival()
+        await arrivals.reach(sent - mayWait, subscriber)
         sent += batch.operations
         if (!publisher.write(batch.bytes)) await publisher.drained()
       }
-      while (arrived < sent) await arrival()
+      await arrivals.reach(sent, subscriber)
     }
     await within(publish(), durationMs)
     const seconds = (performance.now() - startedAt) / 1000
     // What comes too often comes before the PONG.
     await within(subscriber.ping())
-    return {
-      operations: arrived,
-      seconds,
-      errors: errorsOf([publisher, subscriber], sent - arrived),
-      latencyCounts: [],
-    }
+    const errors = errorsOf(clients, sent - arrivals.count)
+    return { operations: arrivals.count, seconds, errors, latencyCounts: [] }
   } finally {
-    publisher.close()
-    subscriber.close()
+    for (const client of clients) client.close()
+  }
+}
+
+/** Counts messages that have come. */
+class Arrivals {
+  count = 0
+  #wake: (() => void) | undefined
+
+  add(count: number): void {
+    this.count += count
+    this.#wake?.()
+  }
+
+  /** Resolves when so many have come; rejects when the connection ends before. */
+  async reach(count: number, subscriber: WireClient): Promise<void> {
+    while (this.count < count) {
+      await subscriber.orEnd((resolve) => {
+        this.#wake = resolve
+      })
+    }
   }
 }
 

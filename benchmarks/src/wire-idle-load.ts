@@ -6,7 +6,7 @@ import type { WireLoadOptions } from './wire-load.ts'
 import { wireSubject } from './wire-operations.ts'
 
 /** How many clients one run adds. */
-export const idleClients = 500
+export const idleClients = 250
 
 const readBytes = 1024
 const held: WireClient[] = []

@@ -18,22 +18,21 @@ export async function runPingLoad({ url, durationMs }: WireLoadOptions): Promise
 
 /** Request after request to a responder on a connection of its own, each sent when the last was answered. */
 export async function runRequestLoad({ url, size, durationMs }: WireLoadOptions): Promise<LoadResult> {
-  let answered = (): void => {}
-  let respond = (): void => {}
+  const on: { request?: () => void; reply?: () => void } = {}
   const [responder, requester] = await Promise.all([
     WireClient.open({
       url,
       deliveryBytes: deliveryBytes(wireSubject, size, replySubject),
-      onDeliveries: () => respond(),
+      onDeliveries: () => on.request?.(),
     }),
-    WireClient.open({ url, deliveryBytes: deliveryBytes(replySubject, size), onDeliveries: () => answered() }),
+    WireClient.open({ url, deliveryBytes: deliveryBytes(replySubject, size), onDeliveries: () => on.reply?.() }),
   ])
   await Promise.all([responder.subscribe(wireSubject), requester.subscribe(replySubject)])
   const reply = framed(responder, publishOperation(replySubject, size))
   const request = framed(requester, publishOperation(wireSubject, size, replySubject))
-  respond = () => void responder.write(reply)
-  const send = (next: () => void): void => {
-    answered = next
+  on.request = () => void responder.write(reply)
+  const send = (answered: () => void): void => {
+    on.reply = answered
     requester.write(request)
   }
   return takeTurns([requester, responder], send, durationMs)

@@ -5,5 +5,5 @@ import { floodRows } from '../wire-row.ts'
 export const rows: readonly Row[] = floodRows(
   'wire-frame-deliver',
   { load: 'deliver', transport: 'ws', framing: 'one' },
-  { title: 'publish to subscribe over WebSocket in a frame for each message', sizeNames: ['16', '128', '1k'] },
+  { title: 'publish to subscribe over WebSocket in a frame for each message', sizeNames: ['16', '128'] },
 )

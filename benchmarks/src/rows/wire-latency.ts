@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Gate, Row } from '../row.ts'
-import { sideNames, startWireSides, wireTimes } from '../wire-row.ts'
+import { sideNames, startWireSides, wireTimeShare } from '../wire-row.ts'
 
 const loads = { ping: 'PING', request: 'request of 128 B to a responder' } as const
 const transports = { tcp: 'TCP', ws: 'WebSocket' } as const
@@ -10,7 +10,7 @@ export const rows: readonly Row[] = (['ping', 'request'] as const).flatMap((load
     name: `wire-latency-${load}-${transport}`,
     title: `${loads[load]} over ${transports[transport]}, one outstanding: through the gateway against directly to nats-server`,
     cpuPer: 100_000,
-    ...wireTimes,
+    timeShare: wireTimeShare,
     gates: [gateOf(load), { measure: 'errors', atMost: 0 }],
     start: (bench) => startWireSides(bench, { load, transport, size: 128 }),
   })),

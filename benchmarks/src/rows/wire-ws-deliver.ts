@@ -5,5 +5,5 @@ import { floodRows } from '../wire-row.ts'
 export const rows: readonly Row[] = floodRows(
   'wire-ws-deliver',
   { load: 'deliver', transport: 'ws' },
-  { title: 'publish to subscribe over WebSocket in frames of 64 KiB' },
+  { title: 'publish to subscribe over WebSocket in frames of 64 KiB', sizeNames: ['128', '1k', '64k'] },
 )
