@@ -14,6 +14,7 @@ import { SocketTransport } from './socket-transport.ts'
 import type { ListenerTls } from './tls-options.ts'
 
 const tlsHandshake = 0x16
+const unreachableText = new WireError('backend_unavailable', '').text
 
 /** Serves an accepted connection, which is paused: makes sure there is room, dials, says INFO, then joins both sides. */
 export function serveSocket(context: ListenerContext, socket: Socket): void {
@@ -107,13 +108,16 @@ function write(socket: Socket, bytes: Uint8Array): Promise<void> {
   })
 }
 
-// INFO and -ERR in one write: clients that meet -ERR first lose its text.
+// INFO and -ERR in one write: clients that meet -ERR first lose its text. Where there is no server behind the gateway they
+// are to lose it: nats.js hears a refusal behind INFO only when its connect timeout of 20 s is over, and without INFO it
+// tries again at once, as it does where nobody listens.
 function refuse({ state, tls }: ListenerContext, stream: Socket, error: WireError): void {
   if (tls?.mode === 'first' && !(stream instanceof TLSSocket)) {
     stream.destroy()
     return
   }
-  const info = minimalInfo(state.options.limits.maxPayloadBytes)
+  const isUnreachable = error.code === 'backend_unavailable' && error.text === unreachableText
+  const info = isUnreachable ? new Uint8Array(0) : minimalInfo(state.options.limits.maxPayloadBytes)
   new SocketTransport(stream).write(Buffer.concat([info, errorLine(error.text ?? '')]))
   new SocketTransport(stream).end()
 }

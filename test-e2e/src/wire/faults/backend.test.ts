@@ -126,7 +126,7 @@ describe.each(inject('natsServers'))('reliability F1, F2: nats-server $version',
     const crowd = Array.from({ length: 90 }, () => new CrowdClient(gateway.addresses.tcp))
     for (const client of crowd) client.send('CONNECT {}\r\nPUB a 2\r\nhi\r\n')
     const ends = await Promise.all(crowd.map((client) => client.closed()))
-    for (const end of ends) expect(end).toMatch(/^INFO .*\r\n-ERR 'No Backend Available'\r\n$/)
+    for (const end of ends) expect(end).toBe("-ERR 'No Backend Available'\r\n")
     const webSocket = new RawWebSocket(gateway.addresses.ws)
     await eventually(() => webSocket.failure !== '')
     expect(webSocket.failure).toContain('503')
@@ -142,9 +142,9 @@ describe.each(inject('natsServers'))('reliability F3: nats-server $version', (bi
     const scene = await start(binary, { limits: { infoTimeoutMs: 500 } })
     const { broker, gateway, before } = scene
     const to = await CrowdClient.connected(gateway.addresses.tcp, 'SUB load 1\r\n')
-    const publishers = await Promise.all(Array.from({ length: 5 }, () => CrowdClient.connected(gateway.addresses.tcp)))
+    const publishers = await Promise.all(Array.from({ length: 3 }, () => CrowdClient.connected(gateway.addresses.tcp)))
     broker.kill('SIGSTOP')
-    const count = 300
+    const count = 250
     const size = 60_000
     try {
       // The signal may take a moment: until then somebody gets in.
