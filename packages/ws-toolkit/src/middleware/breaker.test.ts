@@ -165,6 +165,17 @@ describe('breaker', () => {
     expect([...middleware.states().values()]).toStrictEqual(['closed'])
   })
 
+  it('begins to count anew once it has closed', async () => {
+    const middleware = breaker(rules)
+    await trip(middleware)
+    await pass(rules.resetMs)
+    expect(run([middleware], ok)).toBe('ok')
+    await trip(middleware, rules.minCalls - 1)
+    expect([...middleware.states().values()]).toStrictEqual(['closed'])
+    await trip(middleware, 1)
+    expect([...middleware.states().values()]).toStrictEqual(['open'])
+  })
+
   it('counts a stream by its end', async () => {
     const middleware = breaker({ ...rules, minCalls: 1 })
     const stream = new TestStream()

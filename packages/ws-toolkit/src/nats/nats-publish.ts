@@ -1,28 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { BusMessage } from '@nats-edge/wire-parser'
 import type { NatsSource } from '@nats-edge/wire-parser/bus'
-import type { Handler, Reply } from '../chain.ts'
+import type { Reply } from '../chain.ts'
 import type { Codec } from '../codec/codec.ts'
-import { checkKeys, whole } from '../option-check.ts'
+import { checkKeys } from '../option-check.ts'
 import type { WsRequest } from '../request.ts'
 import { WsError } from '../ws-error.ts'
 import { busFault } from './bus-fault.ts'
 import { jetstreamReply } from './jetstream-reply.ts'
-import { Outbound, outboundKeys, type OutboundMessage, type OutboundOptions } from './outbound.ts'
-import { PendingCalls } from './pending-calls.ts'
+import { outboundKeys, type OutboundMessage } from './outbound.ts'
 import type { HeaderEntries } from './request-headers.ts'
 import type { SubjectSource } from './request-subject.ts'
+import { SingleReply, type NatsHandler, type SingleReplyOptions } from './single-reply.ts'
 
-export interface NatsPublishOptions<U = unknown> extends OutboundOptions<U> {
+export interface NatsPublishOptions<U = unknown> extends SingleReplyOptions<U> {
   /**
    * `jetstream`: the request is answered once a stream has stored the message, which is stored once however often the
    * same request of a connection is retried. Default false: it has no answer.
    */
   readonly ack?: false | 'jetstream'
-  /** Longest wait for the stream. Default 5,000. */
-  readonly timeoutMs?: number
-  /** Requests that wait for the stream; beyond, the answer is `overloaded`. Default 10,000. */
-  readonly maxPending?: number
 }
 
 /** Where a stream has put a message. */
@@ -33,11 +29,7 @@ export interface PublishAck {
   readonly duplicate: boolean
 }
 
-export interface NatsPublish<U = unknown> extends Handler<U> {
-  stats(): { readonly pending: number }
-  /** Fails what waits with `draining`, and refuses what comes. Never closes the connection to NATS. */
-  close(): void
-}
+export type NatsPublish<U = unknown> = NatsHandler<U>
 
 const maxIdLength = 256
 
@@ -52,49 +44,22 @@ export function natsPublish<U = unknown>(
   if (ack !== false && ack !== 'jetstream') {
     throw new TypeError(`natsPublish.ack: ${JSON.stringify(ack)} is neither false nor 'jetstream'`)
   }
-  const timeoutMs = whole('natsPublish.timeoutMs', options.timeoutMs ?? 5000)
-  const pending = new PendingCalls(whole('natsPublish.maxPending', options.maxPending ?? 10_000))
-  const outbound = new Outbound('natsPublish', nats, subject, options)
-  const { bus } = outbound
-
-  function store(request: WsRequest<U>, { subject: target, payload, headers, codec }: OutboundMessage): Reply {
-    return pending.wait(request.signal, (call) => {
-      const waiting = bus.request(
-        target,
-        payload,
-        (reply) => {
-          try {
-            if (reply.kind === 'error') call.reject(busFault(reply))
-            else call.resolve(ackValue(reply, codec))
-          } catch (error) {
-            call.reject(WsError.from(error))
-          }
-        },
-        { timeoutMs, headers },
-      )
-      return () => waiting.cancel()
-    })
-  }
+  const single = new SingleReply('natsPublish', nats, subject, options)
+  const { outbound } = single
 
   function publish({ subject: target, payload, headers }: OutboundMessage): undefined {
     try {
-      bus.publish(target, payload, { headers })
+      outbound.bus.publish(target, payload, { headers })
     } catch (error) {
       throw busFault(error)
     }
   }
 
-  const handler = (request: WsRequest<U>): Reply => {
+  return single.handler((request) => {
     if (ack === false) return outbound.send(request, 'publish', publish)
-    return outbound.send(request, 'publish', (message) => store(request, message), messageId(request))
-  }
-  return Object.assign(handler, {
-    mount: outbound.mount.bind(outbound),
-    stats: () => ({ pending: pending.size }),
-    close: () => {
-      outbound.close()
-      pending.fail(new WsError('draining'))
-    },
+    const store = (message: OutboundMessage): Reply =>
+      single.ask(request, message, (reply) => ackValue(reply, message.codec))
+    return outbound.send(request, 'publish', store, messageId(request))
   })
 }
 
