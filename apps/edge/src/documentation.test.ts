@@ -92,10 +92,11 @@ describe('docs/configuration.md', () => {
 describe('docs/operations.md', () => {
   let broker: NatsServer
   let each: TestEdge
+  const withChannel = { ws: { channels: { echo: { default: { echo: true } } } } }
 
   beforeAll(async () => {
     broker = await startBroker()
-    each = await startEdge(broker.url)
+    each = await startEdge(broker.url, withChannel)
     await each.ready()
     await fetch(each.url)
   })
@@ -128,7 +129,7 @@ describe('docs/operations.md', () => {
   })
 
   it('is right that the label values it names are there from the start, at zero', async () => {
-    const fresh = await startEdge(broker.url)
+    const fresh = await startEdge(broker.url, withChannel)
     const served = await (await fetch(`${fresh.adminUrl}/metrics`)).text()
     await fresh.close({ graceMs: 0 })
     const rows = operations.matchAll(/^\| `(nats_edge_\w+)` \| counter \| [^|]*?(\w+): ([\w, ]+) \|/gm)

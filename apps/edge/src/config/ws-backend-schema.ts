@@ -150,7 +150,9 @@ const outbound = {
   as: form,
   encode: z.enum(['base32hex', 'base64url']).exactOptional().describe('Makes any value one token.'),
   dangerouslyAllowReserved: z.boolean().exactOptional().describe('The subject may begin with $ or _. Default false.'),
-  timeout: duration.exactOptional().describe('Until when an answer must have come.'),
+  timeout: duration
+    .exactOptional()
+    .describe('Longest wait for an answer. Default nats.requestTimeout, else 5s; of queue 30s.'),
   maxPending: positive.exactOptional().describe('Requests that wait; above: overloaded. Default 10000.'),
   ...sent,
 }

@@ -135,8 +135,12 @@ const channel = z
     maxFragments: positive.exactOptional().describe('Fragments of one message; above: 1008. Default 128.'),
     maxConnections: positive.exactOptional().describe('Connections of this channel; above: 503. Default 10000.'),
     concurrency: positive.exactOptional().describe('Requests of one client under way; above: not read. Default 25.'),
-    messagesPerSecond: z.number().positive().exactOptional().describe('Messages of one client. Default 200.'),
-    bytesPerSecond: size.exactOptional().describe('Bytes of one client. Default 1MiB.'),
+    messagesPerSecond: z
+      .number()
+      .positive()
+      .exactOptional()
+      .describe('Messages of one client in a second. Default 200.'),
+    bytesPerSecond: size.exactOptional().describe('Bytes of one client in a second. Default 1MiB.'),
     onExceeded: z
       .enum(['pause', 'error', 'close'])
       .exactOptional()
@@ -159,7 +163,7 @@ const channel = z
     overflow: z
       .enum(['close', 'block', 'drop-oldest', 'drop-newest', 'coalesce'])
       .exactOptional()
-      .describe('What happens to messages above sendBuffer. Default close, with 4108.'),
+      .describe('Messages above sendBuffer: close (4108), block, drop-oldest, drop-newest or coalesce. Default close.'),
     sendTimeout: duration.exactOptional().describe('Closes a client that takes nothing, with 4108. Default 10s.'),
     batch: duration.exactOptional().describe('Gathers messages for so long, up to 5ms. Default 0.'),
     maxSubscriptions: positive.exactOptional().describe('Subscriptions of one client. Default 100.'),
