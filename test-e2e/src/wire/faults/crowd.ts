@@ -10,6 +10,7 @@ export class CrowdClient {
   /** The last bytes that came. */
   tail = ''
   isClosed = false
+  readonly opened: Promise<unknown>
   #waiting: { readonly text: string; readonly resolve: () => void } | undefined
 
   constructor(address: string, localAddress?: string) {
@@ -20,6 +21,7 @@ export class CrowdClient {
       noDelay: true,
       ...(localAddress === undefined ? {} : { localAddress }),
     })
+    this.opened = once(this.socket, 'connect')
     this.socket.on('error', () => undefined)
     this.socket.on('close', () => {
       this.isClosed = true
