@@ -16,7 +16,11 @@ export class Backlog<U> implements OutboxOwner {
   overflowed(outbox: SendQueue): boolean {
     const { dispatcher, options } = this.#connection.runtime
     if (dispatcher.overflow !== undefined) {
-      dispatcher.overflow(this.#connection, outbox)
+      try {
+        dispatcher.overflow(this.#connection, outbox)
+      } catch (error) {
+        this.#connection.broken(error)
+      }
       return true
     }
     // No more requests, so no more answers: these are what a client that does not read fills its outbox with.

@@ -8,7 +8,7 @@ import type { RequestId } from './codec/codec.ts'
 import { connectionId } from './connection-id.ts'
 import { ConnectionCalls } from './connection-calls.ts'
 import { ConnectionLife, type Vitals } from './connection-life.ts'
-import { carryOut } from './connection-visit.ts'
+import { carryOut, countRoundTrip, refuseExcess } from './connection-visit.ts'
 import { wrapConnection } from './connection-wrap.ts'
 import type {
   CallOptions,
@@ -349,21 +349,13 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
       else if (this.state === 'open') dispatcher.message(this, bytes, binary)
       else dispatcher.refuse?.(this, { bytes, binary }, new WsError('draining'))
     } catch (error) {
-      this.failed('dispatcher', error)
-      void this.shut({ code: closeCode.internalError, reason: '', cause: 'other' })
+      this.broken(error)
     }
   }
 
   exceeded(limit: 'messages' | 'bytes', waitMs: number, message: { bytes: Buffer; binary: boolean } | undefined): void {
     this.#limitHit(limit)
-    if (message === undefined) return
-    const { options, dispatcher } = this.runtime
-    const retryAfterMs = Math.min(waitMs, 60_000)
-    if (options.onExceeded === 'error' && dispatcher.refuse !== undefined) {
-      dispatcher.refuse(this, message, new WsError('rate_limited', { retryAfterMs }))
-    } else {
-      void this.shut({ code: closeCode.policyViolation, reason: 'too many messages', cause: 'other' })
-    }
+    if (message !== undefined) refuseExcess(this, waitMs, message)
   }
 
   /** The close frame is about to be written: everything that waits goes first. */
@@ -384,10 +376,13 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
 
   /** A pong has come. */
   ponged(payload: Buffer): void {
-    const ms = this.#life.answered(Number(payload.toString('latin1')), performance.now())
-    if (ms === undefined) return
-    this.runtime.counters.rttSeconds.observe(ms / 1000)
-    this.runtime.observe?.({ type: 'heartbeat.rtt', channel: this.path, id: this.id, ms })
+    countRoundTrip(this, this.#life, payload)
+  }
+
+  /** The dispatcher has thrown: nobody knows in what state it has left this connection. */
+  broken(error: unknown): void {
+    this.failed('dispatcher', error)
+    if (this.state === 'open') void this.close(closeCode.internalError)
   }
 
   failed(handler: HookName, error: unknown): void {

@@ -94,6 +94,7 @@ describe('jsonCodec()', () => {
     ['{"type":1}', 'invalid_request'],
     ['{"type":"a","id":{}}', 'invalid_request'],
     ['{"type":"a","id":null}', 'invalid_request'],
+    ['{"type":"a","id":1e999}', 'invalid_request'],
     ['{', 'parse_error'],
   ])('refuses %s as %s', (text, code) => {
     expect(faultOf(() => decode(codec, text))).toBe(code)
@@ -188,6 +189,12 @@ describe('jsonRpc()', () => {
     const incoming = decode(codec, JSON.stringify(message))
     expect(incoming).toMatchObject({ type: 'invalid', id })
     expect(incoming.type === 'invalid' && incoming.error.rpcCode).toBe(-32600)
+  })
+
+  it('takes no id that it could not give back', () => {
+    const incoming = decode(codec, '{"jsonrpc":"2.0","id":1e999,"method":"a"}')
+    expect(incoming).toMatchObject({ type: 'invalid', id: undefined })
+    expect(decode(codec, '{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":1e999}}').type).toBe('ignored')
   })
 
   it('reads batches of one to maxBatch requests', () => {

@@ -2,7 +2,7 @@
 import type { Outgoing } from '../frame.ts'
 import { WsError } from '../ws-error.ts'
 import type { Codec, Incoming, ReplyTo, RequestId } from './codec.ts'
-import { clientError } from './json.ts'
+import { clientError, isRequestId } from './json.ts'
 import { jsonOf, parseJson, resolveJsonLimits, type JsonLimits } from './json-text.ts'
 
 export interface JsonRpcOptions extends JsonLimits {
@@ -62,7 +62,7 @@ function itemOf(item: unknown): Incoming {
     return invalid(undefined, 'a request is a JSON object')
   }
   const { jsonrpc, id, method, params, error, result } = item as Readonly<Record<string, unknown>>
-  const knownId = typeof id === 'string' || typeof id === 'number' ? id : undefined
+  const knownId = isRequestId(id) ? id : undefined
   if (jsonrpc !== '2.0') return invalid(knownId, '"jsonrpc" is not "2.0"')
   if (id !== undefined && knownId === undefined) return invalid(undefined, '"id" is neither a string nor a number')
   if (method === undefined && knownId !== undefined && (result !== undefined || error !== undefined)) {
@@ -78,7 +78,7 @@ function itemOf(item: unknown): Incoming {
 
 function cancelOf(params: unknown): Incoming {
   const id: unknown = typeof params === 'object' && params !== null ? Reflect.get(params, 'id') : undefined
-  return typeof id === 'string' || typeof id === 'number' ? { type: 'cancel', id } : { type: 'ignored' }
+  return isRequestId(id) ? { type: 'cancel', id } : { type: 'ignored' }
 }
 
 function invalid(id: RequestId | undefined, message: string): Incoming {

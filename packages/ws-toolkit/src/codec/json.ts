@@ -74,9 +74,14 @@ function errorObject({ code, message, retryAfterMs, details }: WsError): object 
   }
 }
 
+/** Whether a value can be an id: JSON holds numbers that are Infinity here, and has no words for it. */
+export function isRequestId(value: unknown): value is RequestId {
+  return typeof value === 'string' || Number.isFinite(value)
+}
+
 /** Reads an id; throws WsError `invalid_request` for what is neither a string nor a number. */
 function requestIdOf(value: unknown, name: string): RequestId | undefined {
-  if (value === undefined || typeof value === 'string' || typeof value === 'number') return value
+  if (value === undefined || isRequestId(value)) return value
   throw new WsError('invalid_request', { message: `${JSON.stringify(name)} is neither a string nor a number` })
 }
 
