@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { once } from 'node:events'
-import { jetstreamManager } from '@nats-io/jetstream'
+import { jetstreamManager, type StreamConfig } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
@@ -155,11 +155,17 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
     const listener = await listen(b.edge, '/lobby/0')
     const speaker = await a.edge.open('/lobby/0')
     await speaker.next()
-    for (let number = 0; number < 60; number += 1) {
-      speaker.ws.send(String(number))
-      if (number === 20) void b.nats.reconnect()
-      await speaker.next()
+    const say = async (from: number, to: number): Promise<void> => {
+      for (let number = from; number < to; number += 1) {
+        speaker.ws.send(String(number))
+        await speaker.next()
+      }
     }
+    await say(0, 20)
+    void b.nats.reconnect()
+    await until('the loss', () => b.edge.events.some(({ type }) => type === 'connection.lost'))
+    // Nothing comes afterwards that would show a gap.
+    await say(20, 60)
     await until('the end', () => listener.heard.includes('59'))
     expect(listener.heard.slice(1)).toEqual(Array.from({ length: 60 }, (_, index) => String(index)))
     expect(b.edge.events.filter(({ type }) => type === 'connection.restored')).toHaveLength(1)
@@ -197,7 +203,8 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
     const { prefix, history } = place()
     const manager = await jetstreamManager(await connectTo(broker.server))
     const republish = { src: `${prefix}.>`, dest: `${prefix}-log.>` }
-    const config = { name: history.stream, subjects: [`${prefix}.*`], max_msgs_per_subject: 10, republish }
+    const name = history.stream
+    const config = { name, subjects: [`${prefix}.*`], max_msgs_per_subject: 10, republish }
     const fault = async (): Promise<string> => {
       const gateway = wsGateway({ roomBus: natsRoomBus(await connectTo(broker.server), { prefix, history }) })
       const error = await gateway.ready().then(
@@ -208,14 +215,18 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
       return error instanceof TypeError ? error.message : String(error)
     }
     const where = `natsRoomBus.history: the stream ${history.stream} cannot serve rooms: `
-    for (const [change, why] of [
-      [{ subjects: ['elsewhere'], republish: undefined }, `it does not keep ${prefix}.*`],
-      [{ republish: { ...republish, dest: 'away.>' } }, `it does not republish ${prefix}.> to ${prefix}-log.>`],
-      [{ max_msgs_per_subject: -1 }, 'max_msgs_per_subject is -1, not 1 to 1000'],
-    ] as const) {
-      await manager.streams.add({ ...config, ...change })
+    const unfit: [Partial<StreamConfig> & { name: string }, why: string][] = [
+      [{ name, subjects: ['elsewhere'], max_msgs_per_subject: 10 }, `it does not keep ${prefix}.*`],
+      [
+        { ...config, republish: { ...republish, dest: 'away.>' } },
+        `it does not republish ${prefix}.> to ${prefix}-log.>`,
+      ],
+      [{ ...config, max_msgs_per_subject: -1 }, 'max_msgs_per_subject is -1, not 1 to 1000'],
+    ]
+    for (const [other, why] of unfit) {
+      await manager.streams.add(other)
       expect(await fault()).toBe(where + why)
-      await manager.streams.delete(history.stream)
+      await manager.streams.delete(name)
     }
     await manager.streams.add(config)
     expect(await fault()).toBe('undefined')
@@ -250,7 +261,7 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
     await until('everybody', () => crowd.every(({ heard }) => heard.length === 1))
     const peer = await connectTo(broker.server)
     let reads = 0
-    peer.subscribe(`$JS.API.CONSUMER.CREATE.${shared.history.stream}`, { callback: () => (reads += 1) })
+    peer.subscribe(`$JS.API.CONSUMER.CREATE.${shared.history.stream}`, { callback: () => void (reads += 1) })
     await peer.flush()
     const members = [...edge.gateway.rooms.room('attic').members]
     const joined = await Promise.all(members.map((member) => member.join('lobby', { rewind: 100 })))
@@ -289,8 +300,9 @@ describe('natsRoomBus with a history', () => {
     const edge = await startEdge(
       (gateway) => {
         gateway.channel('/', {
-          onOpen: (connection) =>
-            connection.join('a').then(ignore, (error: { code: string }) => codes.push(error.code)),
+          onOpen: (connection) => {
+            connection.join('a').catch((error: { code: string }) => codes.push(error.code))
+          },
         })
       },
       { roomBus: natsRoomBus(nats, place()) },
@@ -302,5 +314,3 @@ describe('natsRoomBus with a history', () => {
     expect(edge.events).toContainEqual(expect.objectContaining({ type: 'room.failed', room: 'a' }))
   })
 })
-
-function ignore(): void {}

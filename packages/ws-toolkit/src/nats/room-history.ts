@@ -1,28 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { isSubset, parsePattern, parseSubject, type Bus, type BusMessage, type Subject } from '@nats-edge/wire-parser'
-import { requestOnce } from '@nats-edge/wire-parser/bus'
+import type { Bus, BusMessage, Subject } from '@nats-edge/wire-parser'
 import { cancel, schedule } from '../deadline.ts'
-import { checkKeys, whole } from '../option-check.ts'
-import { maxRewind, type RoomMessage } from '../room-bus.ts'
+import type { RoomMessage } from '../room-bus.ts'
 import { WsError } from '../ws-error.ts'
 import { busFault } from './bus-fault.ts'
-import { jetstreamReply } from './jetstream-reply.ts'
 import { roomCopy } from './room-copy.ts'
+import { RoomStream, type RoomHistoryOptions } from './room-stream.ts'
 import { roomSubject } from './room-subject.ts'
 import { SharedRun } from './shared-run.ts'
-
-export interface RoomHistoryOptions {
-  /** The stream that keeps what is said in rooms; made where there is none, else checked. */
-  readonly stream: string
-  /** Messages kept of each room, up to 1,000. Default 100. */
-  readonly perRoom?: number
-  /** How long messages are kept; 0 is as long as there is room. Default 86,400,000: a day. */
-  readonly maxAgeMs?: number
-  /** Bytes kept of all rooms together; above, the oldest go. Default 268,435,456. */
-  readonly maxBytes?: number
-  /** Copies of the stream in a cluster. Default 1. */
-  readonly replicas?: number
-}
 
 /** A message with its place in the stream. */
 export interface StoredMessage extends RoomMessage {
@@ -32,8 +17,6 @@ export interface StoredMessage extends RoomMessage {
 const timeoutMs = 5000
 // Each is a consumer at the broker while it lasts.
 const maxReads = 16
-const streamNotFound = 10_059
-const nameTaken = 10_058
 
 /**
  * What was said in rooms, kept by a stream. Members get it by what the stream publishes again once it has stored it:
@@ -42,8 +25,7 @@ const nameTaken = 10_058
 export class RoomHistory {
   readonly #bus: Bus
   readonly #prefix: string
-  readonly #options: Required<RoomHistoryOptions>
-  readonly #position: SharedRun<number>
+  readonly #stream: RoomStream
   readonly #reads = new Map<string, SharedRun<readonly StoredMessage[]>>()
   readonly #waiting: (() => void)[] = []
   #reading = 0
@@ -51,8 +33,7 @@ export class RoomHistory {
   constructor(bus: Bus, prefix: string, options: RoomHistoryOptions) {
     this.#bus = bus
     this.#prefix = prefix
-    this.#options = resolveHistory(options)
-    this.#position = new SharedRun(() => this.#findPosition())
+    this.#stream = new RoomStream(bus, prefix, options)
   }
 
   /** Where the stream publishes again what was said in a room. */
@@ -62,7 +43,7 @@ export class RoomHistory {
 
   /** The number of the last message of the stream; rejects with TypeError where the stream cannot serve rooms. */
   position(): Promise<number> {
-    return this.#position.ask()
+    return this.#stream.position()
   }
 
   /** All that is kept of a room; shared by those who ask at the same time. */
@@ -113,8 +94,8 @@ export class RoomHistory {
     })
     try {
       // The broker forgets the consumer by itself once nobody listens.
-      const { num_pending } = await this.#ask('CONSUMER.CREATE', {
-        stream_name: this.#options.stream,
+      const { num_pending } = await this.#stream.ask('CONSUMER.CREATE', {
+        stream_name: this.#stream.name,
         config: {
           deliver_subject: inbox,
           deliver_policy: 'by_start_sequence',
@@ -134,84 +115,6 @@ export class RoomHistory {
       subscription.unsubscribe()
     }
   }
-
-  async #findPosition(): Promise<number> {
-    try {
-      return this.#check(await this.#ask('STREAM.INFO').catch((error) => this.#make(error)))
-    } catch (error) {
-      throw error instanceof TypeError ? error : busFault(error)
-    }
-  }
-
-  async #make(fault: unknown): Promise<Readonly<Record<string, unknown>>> {
-    if (errCodeOf(fault) !== streamNotFound) throw fault
-    const { stream, perRoom, maxAgeMs, maxBytes, replicas } = this.#options
-    const config = {
-      name: stream,
-      description: 'What is said in the rooms of a WebSocket gateway.',
-      subjects: [`${this.#prefix}.*`],
-      republish: { src: `${this.#prefix}.>`, dest: `${this.#prefix}-log.>` },
-      storage: 'file',
-      retention: 'limits',
-      discard: 'old',
-      max_msgs_per_subject: perRoom,
-      max_age: maxAgeMs * 1_000_000,
-      max_bytes: maxBytes,
-      num_replicas: replicas,
-    }
-    return this.#ask('STREAM.CREATE', config).catch((error) => {
-      // Another server was faster.
-      if (errCodeOf(error) === nameTaken) return this.#ask('STREAM.INFO')
-      throw error
-    })
-  }
-
-  /** Looks whether the stream keeps rooms, few enough messages of each, and publishes them again. */
-  #check({ config, state }: Readonly<Record<string, unknown>>): number {
-    const { subjects, republish, max_msgs_per_subject: perRoom } = membersOf(config)
-    const { src, dest, headers_only: isBare } = membersOf(republish)
-    const { last_seq: lastSeq } = membersOf(state)
-    const prefix = this.#prefix
-    if (!Array.isArray(subjects) || !subjects.some((subject) => covers(subject, prefix))) {
-      throw this.#misfit(`it does not keep ${prefix}.*`)
-    }
-    if (!covers(src, prefix) || dest !== `${prefix}-log.>` || isBare === true) {
-      throw this.#misfit(`it does not republish ${prefix}.> to ${prefix}-log.>`)
-    }
-    if (typeof perRoom !== 'number' || perRoom < 1 || perRoom > maxRewind) {
-      throw this.#misfit(`max_msgs_per_subject is ${String(perRoom)}, not 1 to ${maxRewind}`)
-    }
-    if (typeof lastSeq !== 'number') throw new WsError('bad_reply', { message: 'no stream has answered' })
-    return lastSeq
-  }
-
-  #misfit(why: string): TypeError {
-    return new TypeError(`natsRoomBus.history: the stream ${this.#options.stream} cannot serve rooms: ${why}`)
-  }
-
-  async #ask(verb: string, body?: object): Promise<Readonly<Record<string, unknown>>> {
-    const subject = parseSubject(`$JS.API.${verb}.${this.#options.stream}`)
-    if (subject === undefined) throw new TypeError('the name of the stream is no token')
-    const payload = Buffer.from(body === undefined ? '' : JSON.stringify(body))
-    const { payload: answer } = await requestOnce(this.#bus, subject, payload, { timeoutMs })
-    return jetstreamReply(answer)
-  }
-}
-
-function resolveHistory(options: RoomHistoryOptions): Required<RoomHistoryOptions> {
-  checkKeys('natsRoomBus.history', options, ['stream', 'perRoom', 'maxAgeMs', 'maxBytes', 'replicas'])
-  const { stream } = options
-  if (typeof stream !== 'string' || !/^[A-Za-z0-9_-]{1,64}$/.test(stream)) {
-    throw new TypeError(`natsRoomBus.history.stream: ${JSON.stringify(stream)} is not the name of a stream`)
-  }
-  const name = (key: string): string => `natsRoomBus.history.${key}`
-  return Object.freeze({
-    stream,
-    perRoom: whole(name('perRoom'), options.perRoom ?? 100, 1, maxRewind),
-    maxAgeMs: whole(name('maxAgeMs'), options.maxAgeMs ?? 86_400_000, 0),
-    maxBytes: whole(name('maxBytes'), options.maxBytes ?? 268_435_456, 1, Number.MAX_SAFE_INTEGER),
-    replicas: whole(name('replicas'), options.replicas ?? 1, 1, 5),
-  })
 }
 
 /** Reads the subject by which JetStream says where a message stands: `$JS.ACK`, in the old form or with a domain. */
@@ -220,20 +123,6 @@ function placeOf(reply: string | undefined): { readonly seq: number; readonly pe
   if (tokens[0] !== '$JS' || tokens[1] !== 'ACK' || tokens.length < 9) return undefined
   const shift = tokens.length === 9 ? 0 : 2
   return { seq: Number(tokens[5 + shift]), pending: Number(tokens[8 + shift]) }
-}
-
-function covers(subject: unknown, prefix: string): boolean {
-  const outer = typeof subject === 'string' ? parsePattern(subject) : undefined
-  const inner = parsePattern(`${prefix}.*`)
-  return outer !== undefined && inner !== undefined && isSubset(inner, outer)
-}
-
-function errCodeOf(error: unknown): unknown {
-  return error instanceof WsError ? membersOf(error.details)['errCode'] : undefined
-}
-
-function membersOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? { ...value } : {}
 }
 
 function ignore(): void {}
