@@ -2,7 +2,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { ChannelOptions } from './channel-options.ts'
 import { closeClass, closeCode } from './close-code.ts'
-import { startGateway, type Rig, type TestClient } from './gateway.test-support.ts'
+import { principalOf, startGateway, type Rig, type TestClient } from './gateway.test-support.ts'
 import { jsonCodec, jsonRpc, WsError, type Codec, type GatewayOptions } from './index.ts'
 import { wsErrorCodes, type WsErrorCode } from './ws-error.ts'
 
@@ -34,9 +34,6 @@ const wordsOf: readonly Words[] = [
     }),
   },
 ]
-
-const permissions = { allows: () => true, covers: () => 'all' as const }
-const ann = { id: 't:ann', name: 'ann', claims: {}, permissions }
 
 /** How a client comes to the end of its connection. */
 interface Ending {
@@ -123,7 +120,7 @@ const endings: readonly Ending[] = [
     end: 'its principal is taken away',
     code: 4002,
     class: 'stop',
-    gateway: { principal: () => ann },
+    gateway: { principal: () => principalOf('ann') },
     act: ({ gateway }) => gateway.updatePrincipals(() => undefined),
   },
   ...[closeCode.replaced, closeCode.badVersion].map((code): Ending => {
@@ -145,7 +142,7 @@ const endings: readonly Ending[] = [
     code: 4201,
     class: 'reconnect',
     channel: { heartbeatMs: 100 },
-    gateway: { principal: () => ({ ...ann, expiresAt: Date.now() + 50 }) },
+    gateway: { principal: () => principalOf('ann', Date.now() + 50) },
   },
   {
     end: 'it gives no sign of life',

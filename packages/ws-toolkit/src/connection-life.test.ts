@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import { describe, expect, it, vi } from 'vitest'
+import { once } from 'node:events'
+import { createServer } from 'node:https'
+import { getRequestListener } from '@hono/node-server'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { WebSocket } from 'ws'
 import type { ChannelOptions } from './channel-options.ts'
 import { ConnectionLife, type LifeTimes, type Vitals, type Verdict } from './connection-life.ts'
-import { eventsOf, startGateway, statOf } from './gateway.test-support.ts'
+import { eventsOf, principalOf, startGateway, statOf } from './gateway.test-support.ts'
+import { attachWebSockets } from './upgrade/attach.ts'
+import { listening, type StartHost } from './upgrade/hosts.test-support.ts'
+import { cert, key } from './upgrade/tls.test-support.ts'
 
 const off: LifeTimes = { heartbeatMs: 0, heartbeatTimeoutMs: 10, idleMs: 0, maxLifetimeMs: 0, sendTimeoutMs: 1000 }
 const calm: Vitals = { bytesRead: 0, activity: 0, isPaused: false, bufferedBytes: 0, progress: 0 }
@@ -114,6 +121,31 @@ describe('a client', () => {
     expect(performance.now() - startedMs).toBeGreaterThan(350)
   })
 
+  it('is heard under TLS too, whatever it sends', async () => {
+    const start: StartHost = (app) => {
+      const listener = getRequestListener(app.fetch)
+      const server = createServer({ key, cert }, (incoming, outgoing) => void listener(incoming, outgoing))
+      attachWebSockets(server, app)
+      server.listen(0, '127.0.0.1')
+      return listening(server)
+    }
+    const rig = await startGateway((gateway) => gateway.channel('/', { heartbeatMs: 80, heartbeatTimeoutMs: 80 }), {
+      start,
+    })
+    const options = { rejectUnauthorized: false, autoPong: false }
+    const [loud, silent] = [0, 1].map(() => new WebSocket(`wss://127.0.0.1:${rig.host.port}/`, options))
+    if (loud === undefined || silent === undefined) throw new Error('two clients')
+    let isAsked = false
+    loud.on('ping', () => (isAsked = true))
+    await Promise.all([once(loud, 'open'), once(silent, 'open')])
+    const pinging = setInterval(() => loud.ping(), 15)
+    onTestFinished(() => clearInterval(pinging))
+    await once(silent, 'close')
+    expect(loud.readyState).toBe(loud.OPEN)
+    expect(isAsked).toBe(false)
+    loud.terminate()
+  })
+
   it('whose requests are slow is not missed while we do not read', async () => {
     const rig = await startGateway((gateway) =>
       gateway
@@ -128,13 +160,7 @@ describe('a client', () => {
 
   it('is closed with 4201 when its credential expires, and not before', async () => {
     const expiresAt = Date.now() + 300
-    const principal = {
-      id: 't:a',
-      name: 'a',
-      claims: {},
-      permissions: { allows: () => true, covers: () => 'all' as const },
-      expiresAt,
-    }
+    const principal = principalOf('ann', expiresAt)
     const { connect } = await startGateway((gateway) => gateway.channel('/', { heartbeatMs: 100 }), {
       principal: () => principal,
     })
@@ -145,17 +171,12 @@ describe('a client', () => {
   })
 
   it('stays when its credential was renewed', async () => {
-    const principal = {
-      id: 't:a',
-      name: 'a',
-      claims: {},
-      permissions: { allows: () => true, covers: () => 'all' as const },
-      expiresAt: Date.now() + 150,
-    }
+    const expiresAt = Date.now() + 150
+    const principal = principalOf('ann', expiresAt)
     const { connect, gateway } = await startGateway(
       (gateway) => {
         gateway.channel('/', { heartbeatMs: 100 }).default((request) => {
-          request.connection.principal = { ...principal, expiresAt: Date.now() + 60_000 }
+          request.connection.principal = principalOf('ann', Date.now() + 60_000)
           return 'renewed'
         })
       },
@@ -164,7 +185,7 @@ describe('a client', () => {
     const client = await connect()
     client.send('token')
     expect(await client.next()).toBe('renewed')
-    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(principal.expiresAt + 200))
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(expiresAt + 200))
     expect(gateway.registry.size).toBe(1)
   })
 

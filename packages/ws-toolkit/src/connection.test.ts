@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it, vi } from 'vitest'
 import type { ChannelOptions } from './channel-options.ts'
-import { codeOf, eventsOf, startGateway, statOf, ways, type Rig, type TestClient } from './gateway.test-support.ts'
+import {
+  codeOf,
+  eventsOf,
+  principalOf,
+  startGateway,
+  statOf,
+  ways,
+  type Rig,
+  type TestClient,
+} from './gateway.test-support.ts'
 import { jsonCodec, jsonRpc, sharedFrame, type Connection } from './index.ts'
 import { gate } from './upgrade/hosts.test-support.ts'
 
@@ -162,6 +171,24 @@ describe('a connection', () => {
     await vi.waitFor(() => expect(trace).toStrictEqual(['done', { code: 4500, reason: 'bye', wasClean: true }]))
   })
 
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('no')
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('no')) as never],
+  ])('is gone all the same when onDisconnect %s, and that is told', async (_how, onDisconnect) => {
+    const rig = await startGateway((gateway) => gateway.channel('/', { onDisconnect }))
+    const client = await rig.connect()
+    client.ws.close()
+    await vi.waitFor(() =>
+      expect(eventsOf(rig, 'handler.failed').map(({ handler }) => handler)).toStrictEqual(['onDisconnect']),
+    )
+    expect(rig.gateway.registry.size).toBe(0)
+  })
+
   it('does not wait for ever for a handler that looks at no signal', async () => {
     let info: unknown
     const { connect } = await startGateway((gateway) => {
@@ -224,12 +251,7 @@ describe('a connection', () => {
   })
 
   it('can be found by its tags and its principal', async () => {
-    const principal = {
-      id: 'test:ann',
-      name: 'ann',
-      claims: {},
-      permissions: { allows: () => true, covers: () => 'all' as const },
-    }
+    const principal = principalOf('ann')
     const { gateway, open } = await startOpen({}, { principal: () => principal })
     const { client, connection } = await open()
     connection.tag('admin', 'eu')
@@ -240,7 +262,7 @@ describe('a connection', () => {
     expect([...gateway.connections()][0]?.principalId).toBe('test:ann')
     connection.untag('eu')
     expect([...registry.byTag('eu')]).toStrictEqual([])
-    connection.principal = { ...principal, id: 'test:bob' }
+    connection.principal = principalOf('bob')
     expect([...registry.byPrincipal('test:ann')]).toStrictEqual([])
     expect([...registry.byPrincipal('test:bob')]).toStrictEqual([connection])
     expect(registry.close((each) => each.tags.has('admin'), 4300, 'admins only')).toBe(1)
@@ -254,12 +276,11 @@ describe('a connection', () => {
   })
 
   it('has its principal replaced, or is ended, when principals change', async () => {
-    const permissions = { allows: () => true, covers: () => 'all' as const }
     const names = ['stays', 'changes', 'goes', 'nobody']
     const { gateway, connect } = await startGateway((gateway) => gateway.channel('/:name'), {
       principal: (c) => {
         const name = c.req.path.slice(1)
-        return name === 'nobody' ? undefined : { id: `t:${name}`, name, claims: {}, permissions }
+        return name === 'nobody' ? undefined : principalOf(name)
       },
     })
     const clients = new Map<string, TestClient>()

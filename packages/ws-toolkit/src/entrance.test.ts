@@ -3,7 +3,7 @@ import type { Admission } from '@nats-edge/wire-parser'
 import { Hono, type MiddlewareHandler } from 'hono'
 import { describe, expect, inject, it, vi } from 'vitest'
 import { fleetSize } from './fleet.test-support.ts'
-import { connectTo, eventsOf, refusal, startGateway, statOf } from './gateway.test-support.ts'
+import { connectTo, eventsOf, principalOf, refusal, startGateway, statOf } from './gateway.test-support.ts'
 import { wsGateway } from './index.ts'
 import {
   countingAdmission,
@@ -14,8 +14,6 @@ import {
   rawSocket,
   startAttached,
 } from './upgrade/hosts.test-support.ts'
-
-const permissions = { allows: () => true, covers: () => 'all' as const }
 
 describe.each(hosts)('the way in under $name', ({ start }) => {
   it('leads through HTTP middleware, the first added outermost, and then to onConnect', async () => {
@@ -108,7 +106,7 @@ describe.each(hosts)('the way in under $name', ({ start }) => {
     const { host } = await startGateway(
       (gateway) => {
         gateway.channel('/', { onConnect: () => void (connects += 1) }).http(async (c, next) => {
-          c.set('principal', { id: 'p:ann', name: 'ann', claims: {}, permissions })
+          c.set('principal', principalOf('ann'))
           await next()
         })
       },
@@ -145,7 +143,7 @@ describe.each(hosts)('the way in under $name', ({ start }) => {
     const door = gate()
     const aborted: unknown[] = []
     const signals: AbortSignal[] = []
-    const { host, gateway } = await startGateway(
+    const rig = await startGateway(
       (gateway) => {
         gateway.channel<string>('/', {
           onConnect: async (_c, { signal }) => {
@@ -153,11 +151,15 @@ describe.each(hosts)('the way in under $name', ({ start }) => {
             await door.passed
             return 'prepared'
           },
-          onAbort: (data) => void aborted.push(data),
+          onAbort: (data) => {
+            aborted.push(data)
+            throw new Error('broken')
+          },
         })
       },
       { start },
     )
+    const { host, gateway } = rig
     const socket = rawSocket(host)
     socket.write(handshake('/'))
     await vi.waitFor(() => expect(signals).toHaveLength(1))
@@ -165,6 +167,7 @@ describe.each(hosts)('the way in under $name', ({ start }) => {
     await vi.waitFor(() => expect(signals[0]?.aborted).toBe(true))
     door.open()
     await vi.waitFor(() => expect(aborted).toStrictEqual(['prepared']))
+    expect(eventsOf(rig, 'handler.failed')).toMatchObject([{ channel: '/', handler: 'onAbort' }])
     expect(gateway.registry.size).toBe(0)
     expect(statOf(gateway, 'connections_opened_total')).toBe(0)
   })
@@ -422,7 +425,7 @@ describe('the limits of a gateway', () => {
     }
     await vi.waitFor(() => expect(statOf(gateway, 'connections_free')).toBe(free), { timeout: 10_000 })
     expect(gateway.registry.size).toBe(0)
-  })
+  }, 600_000)
 })
 
 describe('the rates of a channel', () => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { once } from 'node:events'
+import type { Principal } from '@nats-edge/wire-parser'
 import { Hono } from 'hono'
 import { onTestFinished } from 'vitest'
 import { WebSocket, type ClientOptions } from 'ws'
@@ -98,6 +99,12 @@ function clientOf(ws: WebSocket): TestClient {
       ws.send(typeof message === 'string' || message instanceof Uint8Array ? message : JSON.stringify(message)),
     closed,
   }
+}
+
+/** Somebody who may do anything. */
+export function principalOf(name: string, expiresAt?: number): Principal {
+  const permissions = { allows: () => true, covers: () => 'all' as const }
+  return { id: `test:${name}`, name, claims: {}, permissions, ...(expiresAt !== undefined && { expiresAt }) }
 }
 
 /** The code a promise is rejected with, or `resolved`. */

@@ -117,6 +117,18 @@ describe('requests', () => {
     expect(await client.next()).toBe('sync true')
   })
 
+  it('keep their bytes for ever, whatever is read after them', async () => {
+    const kept: Uint8Array[] = []
+    const { connect } = await start({ bytesPerSecond: Infinity }, (channel) =>
+      channel.default(({ bytes }) => void kept.push(bytes)),
+    )
+    const client = await connect()
+    const sent = Array.from({ length: 3000 }, (_, index) => `${index}:${'x'.repeat((index * 7) % 400)}`)
+    for (const text of sent) client.send(text)
+    await vi.waitFor(() => expect(kept).toHaveLength(sent.length))
+    expect(kept.findIndex((bytes, index) => Buffer.from(bytes).toString() !== sent[index])).toBe(-1)
+  })
+
   it('may be answered many times, or not at all', async () => {
     const { connect } = await start({ codec: jsonCodec() }, (channel) =>
       channel
@@ -343,6 +355,26 @@ describe('concurrency', () => {
     await expect(start({ concurrency: 0 }, () => {})).rejects.toThrow(
       new RangeError('concurrency: 0 is not a whole number from 1 to 2147483647'),
     )
+  })
+
+  it('gives no slot to what is refused while the connection is closing', async () => {
+    const door = doors()
+    const { connect, gateway } = await start({ codec: jsonCodec(), concurrency: 2 }, (channel) =>
+      channel.route('wait', () => door.passed('wait').then(() => 'done')),
+    )
+    const client = await connect()
+    client.send({ type: 'wait', id: 0 })
+    await vi.waitFor(() => expect(statOf(gateway, 'messages_total', { direction: 'in' })).toBe(1))
+    const [connection] = gateway.registry
+    const closed = connection?.close(4300, '', { wait: new AbortController().signal })
+    for (let id = 1; id <= 20; id += 1) client.send({ type: 'wait', id })
+    for (let id = 1; id <= 20; id += 1) {
+      expect(await client.nextJson()).toMatchObject({ id, error: { code: 'draining' } })
+    }
+    door.open('wait')
+    expect(await client.nextJson()).toMatchObject({ id: 0, data: 'done' })
+    expect((await client.closed).code).toBe(4300)
+    expect(await closed).toMatchObject({ wasClean: true })
   })
 
   it('lets go of the slots of requests whose connection is gone', async () => {

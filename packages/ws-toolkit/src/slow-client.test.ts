@@ -2,7 +2,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { ChannelConnection } from './channel-connection.ts'
 import type { ChannelOptions } from './channel-options.ts'
-import { frameOf } from './frame.ts'
+import { frameOf, replyFrame } from './frame.ts'
 import { codeOf, eventsOf, startGateway, statOf, type Rig, type TestClient } from './gateway.test-support.ts'
 import { jsonCodec, type Connection, type Outbox } from './index.ts'
 import { overflowPolicies } from './overflow-policy.ts'
@@ -174,25 +174,47 @@ describe.each(['auto', 'plain'] as const)('a client that does not read, transpor
   })
 
   it.each(overflowPolicies)('settles every frame once with %s, whatever becomes of it', async (overflow) => {
-    const { connection, client } = await slowClient({ overflow, closeTimeoutMs: 50 }, transport)
+    const { connection, client, gateway } = await slowClient({ overflow, closeTimeoutMs: 50 }, transport)
     if (!(connection instanceof ChannelConnection)) throw new Error('not one of ours')
     const settled: number[] = []
-    const total = 400
-    for (let number = 0; number < total; number += 1) {
+    const push = (number: number): boolean => {
       settled[number] = 0
       const settle = (): void => void (settled[number] = (settled[number] ?? 0) + 1)
-      const frame = frameOf(numbered(number), undefined, { key: `k${number % 7}`, isReply: number % 50 === 0, settle })
-      connection.push(frame)
-      if (number % 8 === 7) await new Promise(setImmediate)
-      // Some are taken, some are dropped, the last ones are cut off.
-      if (number === 150) client.ws.resume()
-      if (number === 200) client.ws.pause()
-      if (number === 390) connection.terminate()
+      return connection.push(frameOf(numbered(number), undefined, { key: `k${number % 3}`, settle }))
     }
-    await vi.waitFor(() => expect(settled.every((times) => times === 1)).toBe(true))
+    // Some are taken, some are dropped or refused, some wait, and those are cut off.
+    await fill((number) => push(number) && statOf(gateway, 'messages_dropped_total') === 0)
+    client.ws.resume()
+    await vi.waitFor(() => expect(client.messages.length).toBeGreaterThan(10))
+    client.ws.pause()
+    const { length } = settled
+    await fill((number) => push(length + number) && number < 20)
+    connection.terminate()
+    await vi.waitFor(() => expect(settled.every((times) => times > 0)).toBe(true))
     await new Promise(setImmediate)
     expect(settled).toStrictEqual(settled.map(() => 1))
   })
+
+  it.each(['drop-oldest', 'drop-newest', 'coalesce'] as const)(
+    'loses no answer with %s, among however many messages that are dropped',
+    async (overflow) => {
+      const { connection, client, gateway } = await slowClient({ overflow }, transport)
+      if (!(connection instanceof ChannelConnection)) throw new Error('not one of ours')
+      const answers: string[] = []
+      for (let number = 0; answers.length < 400; number += 1) {
+        connection.send(numbered(number), { key: 'push' })
+        const isAnswer = number % 3 === 0
+        if (isAnswer && statOf(gateway, 'messages_dropped_total') > 0) answers.push(`answer ${number}`)
+        if (isAnswer) expect(connection.push(replyFrame(`answer ${number}`))).toBe(true)
+        if (number % 4 === 3) await new Promise(setImmediate)
+      }
+      client.ws.resume()
+      await vi.waitFor(() => expect(client.messages).toContain(answers.at(-1)))
+      const got = client.messages.filter((text) => text.startsWith('answer'))
+      expect(got.slice(-answers.length)).toStrictEqual(answers)
+      expect(connection.state).toBe('open')
+    },
+  )
 
   it('loses no answer with block, because its requests are not read', async () => {
     const { connection, client, gateway } = await slowClient({ overflow: 'block' }, transport)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { inflateRawSync } from 'node:zlib'
-import { describe, expect, it, vi } from 'vitest'
+import * as fc from 'fast-check'
+import { describe, expect, inject, it, vi } from 'vitest'
 import { frameOf, sharedFrame } from './frame.ts'
 import { eventsOf, startGateway } from './gateway.test-support.ts'
 import { SharedDeflate } from './shared-deflate.ts'
@@ -108,6 +109,42 @@ describe('messages', () => {
     const client = await connect()
     client.send('x')
     expect(await client.next()).toBe('x')
+  })
+})
+
+const step = fc.record({
+  kind: fc.constantFrom('text', 'bytes', 'shared', 'uncompressed'),
+  size: fc.constantFrom(0, 5, 125, 2000, 20_000, 70_000),
+  waits: fc.boolean(),
+})
+
+describe('the order of messages', () => {
+  it.each([
+    ['without compression', false, 'auto'],
+    ['through ws', false, 'plain'],
+    ['with compression that keeps no context', { thresholdBytes: 100 }, 'auto'],
+    ['with compression that keeps its context', { thresholdBytes: 100, contextTakeover: true }, 'auto'],
+  ] as const)('is kept %s, whatever way each of them takes', async (_how, compression, transport) => {
+    const options = { compression, sendBufferBytes: 100_000_000 }
+    const rig = await startGateway((gateway) => gateway.channel('/', options), { transport })
+    const client = await rig.connect('/', { perMessageDeflate: compression !== false })
+    const [connection] = rig.gateway.registry
+    const check = async (steps: readonly { kind: string; size: number; waits: boolean }[]): Promise<void> => {
+      const sent: string[] = []
+      for (const [index, { kind, size, waits }] of steps.entries()) {
+        const message = `${index}${'x'.repeat(size)}`
+        sent.push(message)
+        if (kind === 'bytes') connection?.send(Buffer.from(message))
+        else if (kind === 'uncompressed') connection?.send(message, { compress: false })
+        else connection?.send(kind === 'shared' ? sharedFrame(message) : message)
+        if (waits) await new Promise(setImmediate)
+      }
+      const got: string[] = []
+      while (got.length < sent.length) got.push(await client.next())
+      expect(got.findIndex((text, index) => text !== sent[index])).toBe(-1)
+    }
+    const numRuns = inject('propertyRuns') > 1000 ? 1000 : 40
+    await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), check), { numRuns })
   })
 })
 

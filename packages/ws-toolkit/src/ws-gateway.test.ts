@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Hono } from 'hono'
 import { describe, expect, it, vi } from 'vitest'
-import { startGateway, statOf, ways } from './gateway.test-support.ts'
+import { eventsOf, refusal, startGateway, statOf, ways } from './gateway.test-support.ts'
 import { jsonCodec, wsGateway, WsError } from './index.ts'
 import { startAttached } from './upgrade/hosts.test-support.ts'
 
@@ -155,6 +155,43 @@ describe('wsGateway()', () => {
     controller.abort()
     expect((await client.closed).code).toBe(1012)
     await vi.waitFor(() => expect(gateway.state).toBe('closed'))
+  })
+
+  it('tells of no payload and of no credential', async () => {
+    const rig = await startGateway(
+      (gateway) => {
+        gateway
+          .channel('/:room', { codec: jsonCodec(), subprotocols: ['v1'], concurrency: 1, messagesPerSecond: 3 })
+          .http(async (c, next) => {
+            if (c.req.header('authorization') !== 'Bearer hush-token') return c.text('hush-body', 401)
+            return next()
+          })
+          .route('ok', ({ data }) => data)
+          .route('bad', () => {
+            throw new WsError('conflict', { message: 'hush-message' })
+          })
+      },
+      { maxConnectionsPerIp: 1 },
+    )
+    const headers = { Authorization: 'Bearer hush-token', Cookie: 'sid=hush-cookie' }
+    const origin = `http://127.0.0.1:${rig.host.port}`
+    const client = await rig.connect('/hush-room?token=hush-query', {
+      headers,
+      origin,
+      protocols: ['bearer.hush', 'v1'],
+    })
+    for (const type of ['ok', 'bad', 'hush-route', 'ok', 'ok']) client.send({ type, id: 'hush-id', data: 'hush-data' })
+    for (let count = 0; count < 5; count += 1) await client.next()
+    expect((await refusal(rig.host, '/hush-room', { headers })).status).toBe(403)
+    expect((await refusal(rig.host, '/hush-room')).status).toBe(503)
+    client.ws.close(4300, 'hush-reason')
+    await vi.waitFor(() => expect(eventsOf(rig, 'connection.closed')).toHaveLength(1))
+    expect((await refusal(rig.host, '/hush-room')).status).toBe(401)
+    const told = JSON.stringify(rig.events) + JSON.stringify([...rig.gateway.stats()])
+    for (const type of ['connection.opened', 'request.finished', 'limit.hit', 'upgrade.refused']) {
+      expect(told).toContain(`"type":"${type}"`)
+    }
+    expect(told).not.toContain('hush')
   })
 
   it('lists its connections without what they carry', async () => {
