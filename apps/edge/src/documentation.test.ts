@@ -10,6 +10,7 @@ import { loadConfig } from './config.ts'
 import { settingPaths } from './config/environment.ts'
 import { configJsonSchema } from './config/json-schema.ts'
 import type { JsonSchema } from './config/json-schema.ts'
+import { demoGreeter } from './demo/greeter.ts'
 import { startBroker, startEdge } from './edge.test-support.ts'
 import type { TestEdge } from './edge.test-support.ts'
 
@@ -20,6 +21,7 @@ function text(path: string): string {
 const configuration = text('../../../docs/configuration.md')
 const operations = text('../../../docs/operations.md')
 const readme = text('../README.md')
+const wire = text('../../../docs/wire.md')
 
 function schemaOf(path: readonly string[]): JsonSchema | undefined {
   return path.reduce<JsonSchema | undefined>((node, key) => node?.properties?.[key], configJsonSchema())
@@ -75,6 +77,28 @@ describe('docs/configuration.md', () => {
       expect(rowOf(path)).toMatch(/`|\bDefault\b/)
   })
 
+  it('describes every key of what the section wire holds in lists and choices, and no other', () => {
+    const section = /\n### wire\n([^]*?)\n##/.exec(configuration)?.[1] ?? ''
+    const { permissions, payloads, rates } = schemaOf(['wire', 'policies'])?.properties ?? {}
+    const maps = [
+      schemaOf(['wire', 'backends'])?.items,
+      payloads?.items,
+      rates?.items,
+      permissions?.properties?.['allowResponses']?.anyOf?.at(-1),
+      schemaOf(['wire', 'compression'])?.anyOf?.at(-1),
+    ]
+    const described = section.match(/^\| `[^`]+` \| [^|]+ \|$/gm) ?? []
+    expect(described).toEqual(maps.flatMap((each) => [...routeRows(each ?? {})]))
+    expect(described.length).toBeGreaterThan(25)
+  })
+
+  it('says of every option of wire what happens without it', () => {
+    const needed = ['listen.wire.tls.cert', 'listen.wire.tls.key', 'wire.policies.verbs.allow']
+    for (const path of settingPaths().filter((each) => each[0] === 'wire' || each[1] === 'wire')) {
+      if (!needed.includes(path.join('.'))) expect(rowOf(path)).toMatch(/\| `|\bDefault\b/)
+    }
+  })
+
   it('has an example that is a valid configuration', () => {
     const yaml = /```yaml\n([\s\S]*?)```/.exec(configuration)?.[1] ?? ''
     const file = new URL('documentation-example.yaml', import.meta.url)
@@ -85,6 +109,50 @@ describe('docs/configuration.md', () => {
       expect(config.rest).toMatchObject({ path: '/api', defaultRoute: false })
     } finally {
       rmSync(file)
+    }
+  })
+})
+
+describe('docs/wire.md', () => {
+  it('has examples that are valid configurations', () => {
+    const examples = Array.from(wire.matchAll(/```yaml\n([\s\S]*?)```/g), ([, yaml = '']) => yaml)
+    expect(examples.length).toBeGreaterThan(3)
+    const readable = fileURLToPath(new URL('../package.json', import.meta.url))
+    const file = fileURLToPath(new URL('wire-example.yaml', import.meta.url))
+    for (const yaml of examples) {
+      writeFileSync(file, yaml.replaceAll(/\/etc\/nats-edge\/[a-z.]+/g, readable))
+      try {
+        expect(() => loadConfig({ files: [file], env: {} }), yaml).not.toThrow()
+      } finally {
+        rmSync(file)
+      }
+    }
+  })
+
+  it('names only keys that there are', () => {
+    const named = Array.from(
+      wire.matchAll(/`((?:wire|listen|limits|log|shutdown|nats)\.[A-Za-z.]+)/g),
+      ([, key = '']) => key,
+    )
+    expect(named.length).toBeGreaterThan(30)
+    expect(named.filter((key) => schemaOf(key.split('.')) === undefined)).toEqual([])
+  })
+
+  it('has a first example that works', async () => {
+    const broker = await startBroker()
+    const each = await startEdge(broker.url)
+    await each.ready()
+    demoGreeter(each.bus)
+    const file = new URL('../wire-example.mjs', import.meta.url)
+    const example = /```js\n([\s\S]*?)```/.exec(wire)?.[1] ?? ''
+    writeFileSync(file, example.replace('nats://127.0.0.1:4223', each.wireUrl ?? ''))
+    try {
+      const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(file)], { timeout: 15_000 })
+      expect(stdout).toBe('hello ada, from a NATS service\n')
+    } finally {
+      rmSync(file)
+      await each.close({ graceMs: 0 })
+      await broker.stop()
     }
   })
 })

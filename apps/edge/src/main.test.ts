@@ -63,7 +63,7 @@ describe.each(inject('natsServers'))('dev --demo on nats-server $version', (serv
     expect(each.out).toContain(`broker   ${server.path} is nats-server ${server.version}`)
     expect(each.out).toMatch(/\nbroker {3}nats-server \S+ listens on nats:\/\/127\.0\.0\.1:\d+ \(pid \d+\), data in /)
     expect(each.out).toMatch(
-      /\nedge {5}listens on http:\/\/127\.0\.0\.1:\d+\nadmin {4}listens on http:\/\/127\.0\.0\.1:\d+\n/,
+      /\nedge {5}listens on http:\/\/(127\.0\.0\.1:\d+)\nwire {5}NATS clients connect to nats:\/\/127\.0\.0\.1:\d+ and ws:\/\/\1\/nats\nadmin {4}listens on http:\/\/127\.0\.0\.1:\d+\n/,
     )
     const lines = each.out.split('\n').filter((line) => line.startsWith('  curl '))
     expect(lines).toHaveLength(6)
@@ -102,6 +102,22 @@ describe('dev', () => {
     expect((await fetch(`${url}/readyz`)).status).toBe(200)
     expect(each.out).not.toContain('broker   ')
     taken.close()
+  })
+
+  it('fails when the port for NATS clients is taken, and names it', async () => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => taken.once('listening', resolve))
+    const { port } = taken.address() as AddressInfo
+    const flags = ['--port', '0', '--wire-port', String(port), '--set', 'listen.admin.address=127.0.0.1:0']
+    const each = run(['dev', ...flags, '--nats', broker.url])
+    expect(await each.exited).toBe(1)
+    expect(each.err).toContain(
+      `cannot listen on 127.0.0.1:${port}: the port is taken by another program (listen.wire.address)`,
+    )
+    taken.close()
+    const wrong = run(['dev', '--wire-port', '70000'])
+    expect(await wrong.exited).toBe(2)
+    expect(wrong.err).toContain('--wire-port must be a port from 0 to 65535, not "70000"')
   })
 
   it('says that it waits for a broker that is not there', async () => {
@@ -152,6 +168,12 @@ describe('dev', () => {
 })
 
 describe('serve', () => {
+  it('ends with 2 where NATS clients beyond loopback would need no login', async () => {
+    const each = serve(['--set', 'listen.wire.address=0.0.0.0:0'])
+    expect(await each.exited).toBe(2)
+    expect(each.err).toMatch(/"listen\.wire\.address\\" is 0\.0\.0\.0:0, where everybody could use NATS/)
+  })
+
   it('runs what a file describes, and ends with 0 on SIGTERM', async () => {
     const folder = scratchFolder()
     const file = join(folder, 'nats-edge.yaml')

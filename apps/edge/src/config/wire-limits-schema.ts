@@ -42,7 +42,9 @@ export const wireLimits: z.ZodType<WireGatewayLimits> = z
     maxConnections: positive
       .exactOptional()
       .describe('Clients altogether, TCP and WebSocket. Default 10000; limits.connections holds as well.'),
-    maxConnectionsPerUser: positive.exactOptional().describe('Clients of one principal. Default 1000.'),
+    maxConnectionsPerUser: positive
+      .exactOptional()
+      .describe('Clients of one principal, where clients have one. Default 1000.'),
     maxConnectionsPerIp: positive
       .exactOptional()
       .describe('Clients of one address whose first operation has not passed. Default 100.'),

@@ -7,7 +7,7 @@ import { OptionFault } from '../config/option-fault.ts'
 import { wireKeyOfOption } from '../config/wire-schema.ts'
 import { resolveAddresses } from '../listener/address-rules.ts'
 import { isLoopback } from '../listener/host-check.ts'
-import { wireAdmission } from '../wire/admission.ts'
+import { WireAdmission } from '../wire/admission.ts'
 import { backendOf } from '../wire/backend.ts'
 import { wireEventLog } from '../wire/event-log.ts'
 import { listenerTls, WireListener } from '../wire/listener.ts'
@@ -49,7 +49,7 @@ function gatewayOptions(context: SurfaceContext): Omit<WireGatewayOptions, 'back
   return {
     ...own,
     upgradeWebSocket,
-    admission: wireAdmission(own.limits ?? {}, { count: connectionCount, connections: config.limits.connections }),
+    admission: new WireAdmission(own.limits ?? {}, { count: connectionCount, connections: config.limits.connections }),
     clientIp: (c) => clientAddress.of(c.env.incoming),
     observe: wireEventLog(log, config.log.access),
     ...(guard && { hooks: { onInfo: guard } }),

@@ -27,7 +27,8 @@ const levels: Readonly<Record<GatewayEvent['type'], Level>> = {
   'hook.failed': 'error',
   'backend.connected': 'debug',
   'backend.failed': 'warn',
-  'backend.lost': 'warn',
+  // Each of its clients has a line that says so, and a login the server refuses looks the same.
+  'backend.lost': 'debug',
 }
 
 /** Writes what happens in the gateway to the log, at most 100 lines a second; those left out are counted in the next one. */
@@ -46,7 +47,7 @@ export function wireEventLog(log: Logger, isAccessLogged: boolean): (event: Gate
     const { type, ...fields } = event
     const line: Record<string, unknown> = { surface: 'wire', event: type }
     for (const [name, value] of Object.entries(fields)) {
-      if (name === 'error') line['err'] = value
+      if (name === 'error') Object.assign(line, faultOf(event.type, value))
       else line[name] = typeof value === 'string' ? value.slice(0, maxText) : value
     }
     if (leftOut > 0) line['leftOut'] = leftOut
@@ -55,13 +56,19 @@ export function wireEventLog(log: Logger, isAccessLogged: boolean): (event: Gate
   }
 }
 
+// Where a defect may be behind it, a stack says where; what others do is one line.
+function faultOf(type: GatewayEvent['type'], error: unknown): Readonly<Record<string, unknown>> {
+  if (type === 'hook.failed' || type === 'listener.error') return { err: error }
+  return { reason: (error instanceof Error ? error.message : String(error)).slice(0, maxText) }
+}
+
 const messages: Readonly<Record<GatewayEvent['type'], string>> = {
   'listener.error': 'the listener failed',
   'connection.refused': 'client turned away',
   'connection.opened': 'client connected',
   'connection.closed': 'client gone',
   'tls.failed': 'TLS handshake failed',
-  'auth.passed': 'client logged in',
+  'auth.passed': 'login passed on',
   'auth.failed': 'login refused',
   'operation.denied': 'operation refused',
   'operation.dropped': 'operation lost',
