@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Duplex } from 'node:stream'
 import { writeQueueSize } from './socket-progress.ts'
+import { FrameTaker, frameHead } from './web-socket-frames.ts'
 import { lingerMs, type Transport, type TransportHandlers } from './transport.ts'
 import type { RawWebSocket } from './web-socket-upgrade.ts'
 
 const streamKey: symbol = Symbol.for('nats-edge.socket')
+// Larger pieces are written beside the head of their frame instead of being copied behind it.
+const copiedBytes = 16_384
+const open = 1
 
 /** A WebSocket as one stream of bytes: operations may span messages, messages hold many operations. */
 export class WebSocketTransport implements Transport {
@@ -13,6 +17,8 @@ export class WebSocketTransport implements Transport {
   readonly #binary: boolean
   readonly #readBefore: number
   readonly #writtenBefore: number
+  /** Whether frames can be written past `ws`, which has nothing to add to them unless it compresses. */
+  readonly #isDirect: boolean
   #isFlushing = false
   #error: Error | undefined
   #linger: NodeJS.Timeout | undefined
@@ -23,6 +29,7 @@ export class WebSocketTransport implements Transport {
     this.#ws = ws
     this.#stream = stream
     this.#binary = outputFrames === 'binary'
+    this.#isDirect = Reflect.get(ws, 'extensions') === ''
     this.#readBefore = count(stream, 'bytesRead')
     this.#writtenBefore = count(stream, 'bytesWritten')
   }
@@ -56,6 +63,7 @@ export class WebSocketTransport implements Transport {
       this.#isFlushing = true
       queueMicrotask(flush)
     })
+    FrameTaker.takeFrom(this.#ws, { data: (bytes) => handlers.data(bytes), flush: () => void handlers.flush() })
     this.#ws.on('error', (error) => {
       this.#error ??= error
     })
@@ -68,13 +76,26 @@ export class WebSocketTransport implements Transport {
   }
 
   write(bytes: Uint8Array): void {
-    this.#ws.send(bytes, { binary: this.#binary })
+    if (!this.#isDirect) {
+      this.#ws.send(bytes, { binary: this.#binary })
+      return
+    }
+    // Nothing may follow the frame that closes.
+    if (this.#ws.readyState !== open) return
+    const head = frameHead(bytes.length, !this.#binary)
+    if (bytes.length > copiedBytes) this.#cork([head, bytes])
+    else this.#stream.write(Buffer.concat([head, bytes]))
   }
 
   writeAll(pieces: readonly Uint8Array[]): void {
-    this.#stream.cork()
-    for (const piece of pieces) this.write(piece)
-    this.#stream.uncork()
+    if (!this.#isDirect) {
+      this.#stream.cork()
+      for (const piece of pieces) this.write(piece)
+      this.#stream.uncork()
+    } else if (this.#ws.readyState === open) {
+      const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
+      this.#cork([frameHead(bytes, !this.#binary), ...pieces])
+    }
   }
 
   pause(): void {
@@ -95,6 +116,12 @@ export class WebSocketTransport implements Transport {
   destroy(): void {
     clearTimeout(this.#linger)
     this.#ws.terminate()
+  }
+
+  #cork(pieces: readonly Uint8Array[]): void {
+    this.#stream.cork()
+    for (const piece of pieces) this.#stream.write(piece)
+    this.#stream.uncork()
   }
 
   // A message is only handed out when it is whole, and a large one may never be: its bytes are looked at as they come.

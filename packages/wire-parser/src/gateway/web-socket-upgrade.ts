@@ -6,6 +6,7 @@ import type { Principal } from '../principal.ts'
 
 /** What the gateway uses of a `ws` socket. */
 export interface RawWebSocket {
+  readonly readyState: number
   readonly bufferedAmount: number
   on(event: 'message', listener: (data: unknown, isBinary: boolean) => void): unknown
   on(event: 'close', listener: (code: number) => void): unknown
