@@ -5,6 +5,7 @@ import { ChannelConnection, type Introduction } from './channel-connection.ts'
 import type { ChannelRuntime } from './channel-runtime.ts'
 import { closeCode, type CloseInfo } from './close-code.ts'
 import { cancel, schedule } from './deadline.ts'
+import { takeDirectly } from './receive-shortcut.ts'
 import { RouteSocket, type SocketOwner } from './upgrade/route-socket.ts'
 
 /** Makes a connection of an open socket: counts it, listens to it, and tells the dispatcher and `onOpen`. */
@@ -12,6 +13,7 @@ export function openConnection<U>(runtime: ChannelRuntime<U>, ws: RouteSocket, i
   const { path, registry, heartbeat, counters, dispatcher } = runtime
   const connection = new ChannelConnection(runtime, { ws, socket: streamOf(ws) }, introduction)
   ws.owner = connection
+  if (!runtime.isPlain) takeDirectly(ws, connection)
   ws.on('message', onMessage)
   ws.on('pong', onPong)
   ws.on('close', onClose)

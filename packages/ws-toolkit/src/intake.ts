@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { TokenBucket } from '@nats-edge/wire-parser'
 import type { WebSocket } from 'ws'
+import { turnMs } from './clock.ts'
 import { cancel, schedule, type Deadline } from './deadline.ts'
 
 /** How fast one client may send. */
@@ -44,14 +45,6 @@ export class Intake {
     this.#ws = ws
     this.#limits = limits
     this.#owner = owner
-    if (limits.messagesPerSecond < Infinity) {
-      const { messagesPerSecond } = limits
-      this.#messages = new TokenBucket({ ratePerSecond: messagesPerSecond, burst: Math.max(1, messagesPerSecond) })
-    }
-    if (limits.bytesPerSecond < Infinity) {
-      const burst = Math.max(limits.bytesPerSecond, limits.maxMessageBytes)
-      this.#bytes = new TokenBucket({ ratePerSecond: limits.bytesPerSecond, burst })
-    }
   }
 
   /** Whether the socket is not being read. */
@@ -120,10 +113,12 @@ export class Intake {
   }
 
   #isWithinRate(bytes: Buffer, binary: boolean): boolean {
-    const messages = this.#messages
-    const volume = this.#bytes
-    if (messages === undefined && volume === undefined) return true
-    const nowMs = performance.now()
+    const { messagesPerSecond, bytesPerSecond, maxMessageBytes } = this.#limits
+    if (messagesPerSecond === Infinity && bytesPerSecond === Infinity) return true
+    // Made with the first message: most connections are idle.
+    const messages = (this.#messages ??= bucketOf(messagesPerSecond, 1))
+    const volume = (this.#bytes ??= bucketOf(bytesPerSecond, maxMessageBytes))
+    const nowMs = turnMs()
     const messageWaitMs = messages?.take(nowMs) ?? 0
     if (messageWaitMs > 0) return this.#exceeded('messages', messageWaitMs, { bytes, binary })
     const byteWaitMs = volume?.take(nowMs, bytes.length) ?? 0
@@ -146,4 +141,11 @@ export class Intake {
     if (this.#queue === undefined) this.#queue = [message]
     else this.#next -= 1
   }
+}
+
+/** A bucket for one second, and never for less than `least`; none where there is no limit. */
+function bucketOf(ratePerSecond: number, least: number): TokenBucket | undefined {
+  return ratePerSecond === Infinity
+    ? undefined
+    : new TokenBucket({ ratePerSecond, burst: Math.max(least, ratePerSecond) })
 }

@@ -3,6 +3,7 @@ import { Batch } from './batch.ts'
 import type { Reply } from './chain.ts'
 import type { ChannelConnection } from './channel-connection.ts'
 import type { AnsweringDispatcher } from './channel-runtime.ts'
+import { freshMs } from './clock.ts'
 import type { Codec, Incoming, ReplyTo } from './codec/codec.ts'
 import type { Connection, SendOptions } from './connection.ts'
 import type { ChannelCounters } from './counters.ts'
@@ -25,6 +26,9 @@ export interface DispatchTable<U> {
   readonly counters: ChannelCounters
   readonly observe: ((event: WsEvent) => void) | undefined
 }
+
+// What a request that was answered by a stream is answered with at last.
+const endOfStream: unique symbol = Symbol('end of stream')
 
 type Message = { readonly bytes: Buffer; readonly binary: boolean }
 
@@ -179,18 +183,19 @@ export class RequestDispatcher<U> implements AnsweringDispatcher<U>, Answering<U
   #complete(run: RequestRun<U>, value: Reply): void {
     if (isStream(value)) {
       sendStream(run, value).then(
-        () => this.#answer(run, () => this.#table.codec.end(run)),
+        () => this.#answer(run, endOfStream),
         (error: unknown) => this.#fail(run, error),
       )
     } else {
-      this.#answer(run, () => this.#table.codec.reply(run, value))
+      this.#answer(run, value)
     }
   }
 
-  #answer(run: RequestRun<U>, encode: () => Outgoing | undefined): void {
+  #answer(run: RequestRun<U>, value: Reply): void {
+    const { codec } = this.#table
     let message: Outgoing | undefined
     try {
-      message = encode()
+      message = value === endOfStream ? codec.end(run) : codec.reply(run, value)
     } catch (error) {
       this.#fail(run, error)
       return
@@ -210,7 +215,7 @@ export class RequestDispatcher<U> implements AnsweringDispatcher<U>, Answering<U
   }
 
   #finish(run: RequestRun<U>, code: 'ok' | WsError['code']): void {
-    const ms = performance.now() - run.startedMs
+    const ms = freshMs() - run.startedMs
     run.match.value.counters.finished(code, ms)
     const { observe, path } = this.#table
     if (observe !== undefined) {

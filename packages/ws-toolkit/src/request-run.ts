@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Batch } from './batch.ts'
 import type { ChannelConnection } from './channel-connection.ts'
+import { turnMs } from './clock.ts'
 import type { RequestId } from './codec/codec.ts'
 import type { Connection, SendOptions } from './connection.ts'
 import type { RouteCounters } from './counters.ts'
@@ -40,7 +41,7 @@ export class RequestRun<U> implements WsRequest<U> {
   readonly match: RouteMatch<RouteTarget<U>>
   /** Collects the answers of one message with many requests. */
   readonly batch: Batch<RequestRun<U>> | undefined
-  readonly startedMs: number = performance.now()
+  readonly startedMs: number = turnMs()
   bytesOut = 0
   /** Answers that wait for the answers of earlier requests. */
   held: Frame[] | undefined = undefined

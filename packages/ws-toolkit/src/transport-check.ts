@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { IncomingMessage } from 'node:http'
-import { Duplex } from 'node:stream'
+import { Duplex, Writable } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { FlushList } from './flush-list.ts'
 import { frameOf } from './frame.ts'
+import { takeDirectly } from './receive-shortcut.ts'
 import { RouteSocket } from './upgrade/route-socket.ts'
 import { Wire } from './wire.ts'
 
@@ -25,7 +26,7 @@ export function transportFault(): string | undefined {
 export function faultOf(socketClass: typeof RouteSocket): string | undefined {
   try {
     const { ws, stream } = openInMemory(socketClass)
-    return framingFault(ws, stream) ?? closingFault(ws, stream)
+    return framingFault(ws, stream) ?? receivingFault(ws, stream) ?? closingFault(ws, stream)
   } catch (error) {
     return `the check failed: ${error instanceof Error ? error.message : String(error)}`
   }
@@ -87,6 +88,23 @@ function framingFault(ws: RouteSocket, stream: MemoryStream): string | undefined
     }
   }
   return undefined
+}
+
+// Two messages, one behind a ping in the same chunk, and one that is cut.
+const received = ['8181000000006189800000000081810000000062818100', '00000063']
+
+function receivingFault(ws: RouteSocket, stream: MemoryStream): string | undefined {
+  const heard: string[] = []
+  const hear = (bytes: unknown): void => void heard.push(String(bytes))
+  if (!takeDirectly(ws, { received: hear })) return undefined
+  ws.on('message', hear)
+  const receiver: unknown = Reflect.get(ws, '_receiver')
+  if (!(receiver instanceof Writable)) return undefined
+  for (const chunk of received) receiver.write(Buffer.from(chunk, 'hex'))
+  ws.off('message', hear)
+  // The pong.
+  stream.takeWritten()
+  return heard.join() === 'a,b,c' ? undefined : 'ws reads in another way'
 }
 
 function closingFault(ws: RouteSocket, stream: MemoryStream): string | undefined {
