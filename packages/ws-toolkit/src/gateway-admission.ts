@@ -10,8 +10,8 @@ export class GatewayAdmission implements Admission {
   readonly #options: ResolvedGatewayOptions
   readonly #below: Admission
   readonly #upgrades: TokenBucket | undefined
+  readonly #places: Places = { taken: 0 }
   #isDraining = false
-  #taken = 0
 
   constructor(options: ResolvedGatewayOptions) {
     this.#options = options
@@ -27,12 +27,12 @@ export class GatewayAdmission implements Admission {
 
   /** Places taken, of connections and of those on their way. */
   get taken(): number {
-    return this.#taken
+    return this.#places.taken
   }
 
   /** Places left; undefined where somebody else counts. */
   get free(): number | undefined {
-    return this.#options.admission === undefined ? this.#options.maxConnections - this.#taken : undefined
+    return this.#options.admission === undefined ? this.#options.maxConnections - this.#places.taken : undefined
   }
 
   drain(): void {
@@ -46,25 +46,18 @@ export class GatewayAdmission implements Admission {
     if (waitMs > 0) return tooMany(waitMs + jitter(this.#options.retryAfterMs))
     const permit = this.#below.admit(who)
     if (isRefusal(permit)) return permit
-    this.#taken += 1
-    return releasedBy(permit, () => {
-      this.#taken -= 1
-    })
+    return new CountedPermit(permit, this.#places)
   }
 }
 
 /** Counts the connections of one channel on top of those of its gateway. */
 export function channelAdmission(below: Admission, maxConnections: number): Admission {
-  let taken = 0
+  const places: Places = { taken: 0 }
   return {
     admit: (who) => {
-      if (taken >= maxConnections) return tooMany(1000 + Math.floor(Math.random() * 4000))
+      if (places.taken >= maxConnections) return tooMany(1000 + Math.floor(Math.random() * 4000))
       const permit = below.admit(who)
-      if (isRefusal(permit)) return permit
-      taken += 1
-      return releasedBy(permit, () => {
-        taken -= 1
-      })
+      return isRefusal(permit) ? permit : new CountedPermit(permit, places)
     },
   }
 }
@@ -81,46 +74,71 @@ function ownLimits(options: ResolvedGatewayOptions): Admission {
   return {
     admit: (who) => {
       const permit = below.admit(who)
-      return isRefusal(permit) ? permit : principalPermit(permit, perPrincipal, maxConnectionsPerPrincipal)
+      return isRefusal(permit) ? permit : new PrincipalPermit(permit, perPrincipal, maxConnectionsPerPrincipal)
     },
   }
 }
 
-function principalPermit(below: Permit, counts: Map<string, number>, most: number): Permit {
-  let counted: string | undefined
-  let isReleased = false
-  return {
-    identify: (id) => {
-      if (counted !== undefined || isReleased) return undefined
-      const taken = counts.get(id) ?? 0
-      if (taken >= most) return { code: 'rate_limited', retryAfterMs: 1000 + Math.floor(Math.random() * 4000) }
-      counted = id
-      counts.set(id, taken + 1)
-      return below.identify(id)
-    },
-    release: () => {
-      if (isReleased) return
-      isReleased = true
-      if (counted !== undefined) {
-        const left = (counts.get(counted) ?? 0) - 1
-        if (left > 0) counts.set(counted, left)
-        else counts.delete(counted)
-      }
-      below.release()
-    },
+/** Counts a place against its principal. A class, as are the others: closures for each would be kept as long as it is. */
+class PrincipalPermit implements Permit {
+  readonly #below: Permit
+  readonly #counts: Map<string, number>
+  readonly #most: number
+  #counted: string | undefined
+  #isReleased = false
+
+  constructor(below: Permit, counts: Map<string, number>, most: number) {
+    this.#below = below
+    this.#counts = counts
+    this.#most = most
+  }
+
+  identify(id: string): Refusal | undefined {
+    if (this.#counted !== undefined || this.#isReleased) return undefined
+    const taken = this.#counts.get(id) ?? 0
+    if (taken >= this.#most) return { code: 'rate_limited', retryAfterMs: 1000 + Math.floor(Math.random() * 4000) }
+    this.#counted = id
+    this.#counts.set(id, taken + 1)
+    return this.#below.identify(id)
+  }
+
+  release(): void {
+    if (this.#isReleased) return
+    this.#isReleased = true
+    if (this.#counted !== undefined) {
+      const left = (this.#counts.get(this.#counted) ?? 0) - 1
+      if (left > 0) this.#counts.set(this.#counted, left)
+      else this.#counts.delete(this.#counted)
+    }
+    this.#below.release()
   }
 }
 
-function releasedBy(permit: Permit, released: () => void): Permit {
-  let isHeld = true
-  return {
-    identify: (id) => permit.identify(id),
-    release: () => {
-      if (!isHeld) return
-      isHeld = false
-      permit.release()
-      released()
-    },
+interface Places {
+  taken: number
+}
+
+/** Takes a place as long as it is held. */
+class CountedPermit implements Permit {
+  readonly #below: Permit
+  readonly #places: Places
+  #isHeld = true
+
+  constructor(below: Permit, places: Places) {
+    this.#below = below
+    this.#places = places
+    places.taken += 1
+  }
+
+  identify(id: string): Refusal | undefined {
+    return this.#below.identify(id)
+  }
+
+  release(): void {
+    if (!this.#isHeld) return
+    this.#isHeld = false
+    this.#below.release()
+    this.#places.taken -= 1
   }
 }
 

@@ -17,6 +17,7 @@ import { resolveGatewayOptions, type GatewayOptions, type ResolvedGatewayOptions
 import { ConnectionRegistry, type Registry } from './registry.ts'
 import { LocalRooms, type Rooms } from './room.ts'
 import { transportFault } from './transport-check.ts'
+import { wantsWebSocket } from './upgrade/raw-request.ts'
 import { problemResponse, requestIdFrom, type UpgradeRefusal } from './upgrade/refusal.ts'
 import type { SocketOptions } from './upgrade/socket-options.ts'
 import { upgradeWebSocket } from './upgrade/upgrade-web-socket.ts'
@@ -152,7 +153,7 @@ class Gateway implements WsGateway {
   }
 
   async #handle(c: Context, next: Next): Promise<Response | void> {
-    if (c.req.header('upgrade')?.toLowerCase() !== 'websocket') return next()
+    if (!wantsWebSocket(c)) return next()
     this.#frozen ??= this.#freeze()
     const mounted = mountedPath(c)
     if ('code' in mounted) return this.#refuse(c, mounted)

@@ -11,7 +11,8 @@ import type { FoundHost } from './upgrade-host.ts'
 
 /** Makes every check there is before the events function, cheapest first; the target it gives holds a place. */
 export function admit(c: Context, route: SocketRoute, { host, incoming }: FoundHost): UpgradeTarget | UpgradeRefusal {
-  const fault = handshakeFault(incoming)
+  // Our own listener has looked before it made a Request.
+  const fault = host.binding === 'attached' ? undefined : handshakeFault(incoming)
   if (fault !== undefined) return fault
   const { options } = route
   const offers = offeredSubprotocols(incoming) ?? []
@@ -19,7 +20,7 @@ export function admit(c: Context, route: SocketRoute, { host, incoming }: FoundH
   if (options.subprotocols.length > 0 && offers.length > 0 && subprotocol === undefined) {
     return { code: 'unsupported_subprotocol', detail: `subprotocols spoken here: ${options.subprotocols.join(', ')}` }
   }
-  if (!originAllowed(c.req.raw, options.origins, options.missingOrigin)) return foreignOrigin(incoming)
+  if (!pageAllowed(c, route, incoming)) return foreignOrigin(incoming)
   const ip = (options.clientIp ?? host.clientIp)(c)
   const permit = (options.admission ?? host.admission).admit({ surface: options.surface, transport: 'ws', ip })
   if (isRefusal(permit)) return noRoom(permit)
@@ -36,6 +37,12 @@ export function identify(c: Context, { options }: SocketRoute, target: UpgradeTa
   target.isIdentified = true
   const refused = target.permit.identify(principal.id)
   if (refused !== undefined) target.abort(noRoom(refused))
+}
+
+function pageAllowed(c: Context, { options }: SocketRoute, { headers }: IncomingMessage): boolean {
+  // No page at all, and nothing a page could have lent: the Request need not be looked at.
+  if (headers.origin === undefined && headers.cookie === undefined) return options.missingOrigin !== 'deny'
+  return originAllowed(c.req.raw, options.origins, options.missingOrigin)
 }
 
 function foreignOrigin({ headers }: IncomingMessage): UpgradeRefusal {

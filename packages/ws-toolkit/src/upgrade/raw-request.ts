@@ -32,6 +32,12 @@ export function parseIncoming(c: Context): IncomingMessage | undefined {
   return Array.isArray(incoming.rawHeaders) ? (incoming as IncomingMessage) : undefined
 }
 
+/** Whether a request wants to become a WebSocket; node's own headers are there already, those of a Request may not be. */
+export function wantsWebSocket(c: Context): boolean {
+  const upgrade = parseIncoming(c)?.headers.upgrade ?? c.req.header('upgrade')
+  return upgrade?.toLowerCase() === 'websocket'
+}
+
 function targetOf(url: string): string {
   const path = url.indexOf('/', url.indexOf('://') + 3)
   return path === -1 ? '/' : url.slice(path)

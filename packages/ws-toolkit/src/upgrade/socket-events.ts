@@ -11,6 +11,9 @@ export interface SocketEvents extends WSEvents<WebSocket> {
 
 type Observe = SocketOptions['observe']
 
+// It says nothing of its socket, so one is enough.
+const opened = new Event('open')
+
 // Node has no global CloseEvent before 23 and no ErrorEvent at all.
 class SocketCloseEvent extends Event {
   readonly code: number
@@ -70,7 +73,7 @@ export function deliverEvents(
       callHandler('onClose', () => onClose.call(events, event, context), observe)
     })
   }
-  callHandler('onOpen', () => events.onOpen?.(new Event('open'), context), observe, failed)
+  callHandler('onOpen', () => events.onOpen?.(opened, context), observe, failed)
 }
 
 /** Calls a handler of the application: neither a throw nor a rejection of it reaches the process. */

@@ -46,7 +46,8 @@ export class UpgradeTarget {
     this.#socket = incoming.socket
     this.#url = start.url
     this.#socket.once('end', this.#onEnd)
-    this.#socket.once('close', this.#onClose)
+    // Comes once; once() would keep a wrapper for as long as the connection.
+    this.#socket.on('close', this.#onClose)
     // A client that left before this is not announced again.
     if (this.#socket.destroyed || !this.#socket.readable) this.abort()
   }

@@ -6,7 +6,7 @@ import { admit, identify } from './admit.ts'
 import { offeredSubprotocols } from './handshake.ts'
 import { bodyToHint } from './hint.ts'
 import { registerWaiter } from './node-server-waiter.ts'
-import { parseIncoming } from './raw-request.ts'
+import { parseIncoming, wantsWebSocket } from './raw-request.ts'
 import { problemResponse, requestIdFrom, statusOf, type UpgradeRefusal } from './refusal.ts'
 import { routeFor, type SocketRoute } from './route.ts'
 import type { SocketEvents } from './socket-events.ts'
@@ -36,7 +36,7 @@ function defineRoute(createEvents: CreateEvents | Context, options?: object): Up
   }
   const route = routeFor(options ?? defaults)
   return async (c, next) => {
-    if (c.req.header('upgrade')?.toLowerCase() !== 'websocket') return next()
+    if (!wantsWebSocket(c)) return next()
     return upgrade(c, route, createEvents)
   }
 }
