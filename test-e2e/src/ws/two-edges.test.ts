@@ -157,7 +157,8 @@ describe('an edge with channels', () => {
       async () => (await metric(left, 'ws_messages_total{surface="ws",route="/shop",dir="in"}')) === 1,
       patience,
     )
-    await broker.kill()
+    broker.kill()
+    await broker.exited
     expect(await waiting).toMatchObject({ error: { code: 'disconnected' } })
     const startedAt = performance.now()
     expect(await shop.ask({ type: 'order', id: 2, data: { id: 7 } })).toMatchObject({
@@ -215,7 +216,9 @@ describe('an edge with channels', () => {
     const { connect } = await import('@nats-io/transport-node')
     const nats = await connect({ servers: broker.url })
     let reply: (() => void) | undefined
-    nats.subscribe('orders.1', { callback: (_error, message) => (reply = () => void message.respond('{"done":true}')) })
+    nats.subscribe('orders.1', {
+      callback: (_error, message) => void (reply = () => void message.respond('{"done":true}')),
+    })
     await nats.flush()
     const client = await open(each, '/ws/shop')
     const answer = client.ask({ type: 'order', id: 1, data: { id: 1 } })

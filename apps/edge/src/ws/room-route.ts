@@ -35,11 +35,11 @@ function joining(nameOf: (request: WsRequest) => string, rewind: number, wording
 }
 
 function leaving(nameOf: (request: WsRequest) => string, wording: Wording): Handler<ClientData> {
-  return async (request) => {
+  return (request) => {
     const { connection } = request
     const room = nameOf(request)
     connection.data.rooms.delete(room)
-    await connection.leave(room)
+    connection.leave(room)
     return answer(wording, { room })
   }
 }
