@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { machineLine, rowReport } from './report.ts'
 import type { RowResult, SideResult } from './row-result.ts'
+import type { Sample } from './sample.ts'
 
 const side = (name: string, change: Partial<SideResult> = {}): SideResult => ({
   name,
@@ -66,7 +67,14 @@ describe('rowReport', () => {
       missing: { peer: 'no toolchain' },
       gates: [
         { measure: 'rate', between: 'nats-edge / relay', limit: '>= 10', value: 12, spread, passed: true },
-        { measure: 'cpu', between: 'nats-edge / peer', limit: '<= 1', value: Number.NaN, passed: undefined, reason: 'x' },
+        {
+          measure: 'cpu',
+          between: 'nats-edge / peer',
+          limit: '<= 1',
+          value: Number.NaN,
+          passed: undefined,
+          reason: 'x',
+        },
         { measure: 'memory', limit: '<= 40', value: 30, passed: true },
       ],
     })
@@ -103,6 +111,14 @@ describe('rowReport', () => {
 
   it('says nothing of other load where it cannot be known', () => {
     expect(rowReport({ ...result, subject: side('nats-edge', { otherCores: undefined }) })).not.toContain('disturbed')
+  })
+
+  it('says how busy each process was, and what an operation holds', () => {
+    const load = { operations: 10, seconds: 2, errors: {}, latencyCounts: [], bytesEach: 12_288 }
+    const round = { load, cpuSeconds: { 'nats-edge': 1.8, load: 1, idle: 0.001 } } as unknown as Sample
+    const text = rowReport({ ...result, subject: side('nats-edge', { rounds: [round, round] }) })
+    expect(text).toContain('cores busy under nats-edge: nats-edge 0.90, load 0.50\n')
+    expect(text).toContain('KiB per operation of nats-edge: 12.0\n')
   })
 })
 

@@ -127,4 +127,24 @@ describe('summarizeRow', () => {
     expect(result.errors).toBe(4)
     expect(result.gates.find(({ measure }) => measure === 'errors')?.passed).toBe(false)
   })
+
+  it('compares memory with the side a gate names, and takes it as it is where it names none', async () => {
+    const holding = (name: string, kib: number): Side => {
+      const side = fakeSide(fakeProcess(name, 0.1), { operations: 10 })
+      return { ...side, run: async (ms) => ({ ...(await side.run(ms)), bytesEach: kib * 1024 }) }
+    }
+    const summed = async (name: string, kib: number) => {
+      const side = holding(name, kib)
+      return summarizeSide(side, await rounds(side, 2))
+    }
+    const gates = [
+      { measure: 'memory', atMost: 12 },
+      { measure: 'memory', against: 'side of theirs', atMost: 1.45 },
+    ] as const
+    const sides = { subject: await summed('ours', 12), reference: await summed('theirs', 8) }
+    expect(summarizeRow({ ...row, gates }, sides).gates).toMatchObject([
+      { value: 12, passed: true },
+      { value: 1.5, passed: false },
+    ])
+  })
 })

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+import { once } from 'node:events'
+import type { WebSocket } from 'ws'
+import { afterEach, describe, expect, it } from 'vitest'
+import { runWsAcceptLoad } from './ws-accept-load.ts'
+import { WsBroadcastLoad } from './ws-broadcast-load.ts'
+import { WsEchoLoad, type WsEchoOptions } from './ws-echo-load.ts'
+import { WsFleet } from './ws-fleet.ts'
+import { encodeClientFrame } from './ws-frame.ts'
+import { startTestServer, type TestServer } from './ws-server.test-support.ts'
+
+const message = 'x'.repeat(32)
+const frame = encodeClientFrame(Buffer.from(message))
+const opened: { close(): unknown }[] = []
+
+afterEach(async () => {
+  for (const each of opened.splice(0).toReversed()) await each.close()
+})
+
+async function serve(onConnection: (ws: WebSocket, server: TestServer) => void): Promise<TestServer> {
+  const server: TestServer = await startTestServer((ws) => onConnection(ws, server))
+  opened.push(server)
+  return server
+}
+
+async function fleetOf(server: TestServer, count: number, messageBytes = 32): Promise<WsFleet> {
+  const fleet = new WsFleet({ ...server.target, messageBytes })
+  opened.push(fleet)
+  expect(await fleet.grow(count)).toMatchObject({ operations: count, errors: {} })
+  return fleet
+}
+
+const echo = (options: Partial<WsEchoOptions> = {}): WsEchoLoad =>
+  new WsEchoLoad({ frame, outstanding: 1, durationMs: 100, drainMs: 200, ...options })
+
+const answering = (ws: WebSocket): unknown => ws.on('message', (data: Buffer) => ws.send(data))
+
+describe('WsEchoLoad', () => {
+  it.each([1, 10])('counts every answer, with %i messages under way on each connection', async (outstanding) => {
+    let messages = 0
+    let most = 0
+    const server = await serve((ws) => {
+      let underWay = 0
+      ws.on('message', (data: Buffer) => {
+        expect(data.toString()).toBe(message)
+        messages += 1
+        underWay += 1
+        most = Math.max(most, underWay)
+        setImmediate(() => {
+          underWay -= 1
+          ws.send(data)
+        })
+      })
+    })
+    const result = await (await fleetOf(server, 3)).run(echo({ outstanding }))
+    expect(result.errors).toEqual({})
+    expect(result.operations).toBe(messages)
+    expect(messages).toBeGreaterThan(3 * outstanding)
+    expect(most).toBe(outstanding)
+  })
+
+  it('counts a message without an answer as an error', async () => {
+    let isFirst = true
+    const server = await serve((ws) =>
+      ws.on('message', (data: Buffer) => {
+        if (!isFirst) ws.send(data)
+        isFirst = false
+      }),
+    )
+    const result = await (await fleetOf(server, 2)).run(echo())
+    expect(result.errors).toEqual({ 'message without an answer': 1 })
+  })
+
+  it('counts an answer nobody asked for', async () => {
+    let isFirst = true
+    const server = await serve((ws) =>
+      ws.on('message', (data: Buffer) => {
+        ws.send(data)
+        if (isFirst) ws.send(data)
+        isFirst = false
+      }),
+    )
+    const { errors } = await (await fleetOf(server, 1)).run(echo())
+    expect(Object.keys(errors)).toEqual(['message nobody asked for'])
+  })
+
+  it('counts an answer of another length, which ends its connection', async () => {
+    const server = await serve((ws) => ws.on('message', () => ws.send('short')))
+    const { errors, operations } = await (await fleetOf(server, 2)).run(echo())
+    expect({ errors, operations }).toEqual({
+      errors: { 'message of 5 bytes': 2, 'message without an answer': 2 },
+      operations: 0,
+    })
+  })
+
+  it('counts a connection that the server cuts, and what was under way on it', async () => {
+    const server = await serve((ws) => ws.on('message', () => ws.terminate()))
+    const { errors } = await (await fleetOf(server, 2)).run(echo({ outstanding: 4 }))
+    expect(errors['message without an answer']).toBe(8)
+  })
+})
+
+describe('WsBroadcastLoad', () => {
+  const broadcast = (burst: number): WsBroadcastLoad =>
+    new WsBroadcastLoad({ frame, burst, durationMs: 100, drainMs: 200 })
+
+  const toAll = (times: (rounds: number) => number) => {
+    let rounds = 0
+    return (ws: WebSocket, server: TestServer): unknown =>
+      ws.on('message', () => {
+        rounds += 1
+        for (let count = 0; count < times(rounds); count++) for (const client of server.clients) client.send(message)
+      })
+  }
+
+  it.each([1, 10])('counts deliveries, %i to each connection in a round', async (burst) => {
+    const server = await serve(toAll(() => burst))
+    const { operations, errors } = await (await fleetOf(server, 4)).run(broadcast(burst))
+    expect(errors).toEqual({})
+    expect(operations % (4 * burst)).toBe(0)
+    expect(operations).toBeGreaterThan(4 * burst)
+  })
+
+  it('counts what is lost', async () => {
+    const server = await serve(toAll((rounds) => (rounds === 2 ? 1 : 2)))
+    const { errors } = await (await fleetOf(server, 3)).run(broadcast(2))
+    expect(errors).toEqual({ 'message lost': 3 })
+  })
+})
+
+describe('WsFleet', () => {
+  it('answers pings, so that it is not taken for dead', async () => {
+    let pinged: WebSocket | undefined
+    const server = await serve((ws) => (pinged = ws))
+    await fleetOf(server, 1)
+    const answered = once(pinged ?? expect.unreachable(), 'pong')
+    pinged?.ping('still there?')
+    expect(String((await answered)[0])).toBe('still there?')
+  })
+
+  it('counts what came between two loads as an error of the next', async () => {
+    const server = await serve(answering)
+    const fleet = await fleetOf(server, 1)
+    for (const client of server.clients) client.send(message)
+    await expect.poll(async () => (await fleet.run(echo({ durationMs: 1 }))).errors).not.toEqual({})
+  })
+
+  it('counts handshakes that fail', async () => {
+    const server = await serve(() => {})
+    const fleet = new WsFleet({ ...server.target, path: '/elsewhere' })
+    expect(await fleet.grow(2)).toMatchObject({ operations: 0, errors: { 'answer "HTTP/1.1 400 Bad Request"': 2 } })
+  })
+})
+
+describe('runWsAcceptLoad', () => {
+  it('counts handshakes, each on a connection of its own', async () => {
+    let accepted = 0
+    const server = await serve(() => (accepted += 1))
+    const result = await runWsAcceptLoad({ ...server.target, parallel: 4, durationMs: 100 })
+    expect(result.errors).toEqual({})
+    expect(result.operations).toBe(accepted)
+    expect(accepted).toBeGreaterThan(4)
+  })
+})
