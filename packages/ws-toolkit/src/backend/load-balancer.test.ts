@@ -99,6 +99,17 @@ describe('loadBalancer', () => {
     expect(balancer.stats().map(({ inFlight }) => inFlight)).toStrictEqual([3, 3, 3])
   })
 
+  // D22
+  it('counts less work than a whole weight', async () => {
+    const targets = targetsOf('busy', 'idle')
+    const [busy] = targets
+    if (busy !== undefined) busy.mode = 'hold'
+    const balancer = balance(targets, {}, [10, 10])
+    void balancer(requestOf())
+    await ask(balancer, 20)
+    expect(calls(targets)).toStrictEqual([1, 20])
+  })
+
   it('counts work until it ends, a stream included', async () => {
     const stream = new TestStream()
     const [other] = targetsOf('b')
