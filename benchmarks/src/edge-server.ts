@@ -24,6 +24,8 @@ export async function startEdge(bench: Bench, natsUrl: string): Promise<EdgeServ
   const config = {
     nats: { servers: [natsUrl] },
     listen: { public: { address: `127.0.0.1:${port}` }, admin: { address: `127.0.0.1:${adminPort}` } },
+    // Nobody's port but the two above.
+    wire: { enabled: false },
   }
   await writeFile(file, JSON.stringify(config))
   const process = bench.startModule('nats-edge', await edgeProgram(), ['serve', '-c', file])
