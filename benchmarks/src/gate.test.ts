@@ -12,7 +12,12 @@ describe('checkGate', () => {
     { gate: { measure: 'rate', atLeast: 0.46 }, limit: '>= 0.46', passed: false },
     { gate: { measure: 'errors', atMost: 0 }, limit: '<= 0', passed: true },
   ] as const)('answers $passed for $gate', ({ gate, limit, passed }) => {
-    expect(checkGate(gate, values[gate.measure])).toEqual({ measure: gate.measure, limit, value: values[gate.measure], passed })
+    expect(checkGate(gate, values[gate.measure])).toEqual({
+      measure: gate.measure,
+      limit,
+      value: values[gate.measure],
+      passed,
+    })
   })
 
   it.each([

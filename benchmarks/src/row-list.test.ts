@@ -16,7 +16,12 @@ describe('loadRows', () => {
   it('finds several rows in a file that exports a list', async () => {
     const names = (await loadRows()).map(({ name }) => name)
     expect(names).toEqual(
-      expect.arrayContaining(['wire-tcp-publish-16', 'wire-tcp-publish-128', 'wire-tcp-publish-1k', 'wire-tcp-publish-64k']),
+      expect.arrayContaining([
+        'wire-tcp-publish-16',
+        'wire-tcp-publish-128',
+        'wire-tcp-publish-1k',
+        'wire-tcp-publish-64k',
+      ]),
     )
   })
 

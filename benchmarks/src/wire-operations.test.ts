@@ -34,7 +34,7 @@ describe('repeated', () => {
   it('frames each operation, or all of them', () => {
     const one = repeated(operation, 'one')
     expect(one.bytes.length).toBe(one.operations * (operation.length + 6))
-    expect(one.bytes.subarray(0, 6)).toEqual(Buffer.of(0x82, 0x80 | operation.length, 0, 0, 0, 0))
+    expect(one.bytes.subarray(0, 6)).toEqual(Buffer.of(0x82, 0x80 | operation.length, 0x37, 0xfa, 0x21, 0x3d))
     const many = repeated(operation, 'many')
     expect(many.bytes.length).toBe(many.operations * operation.length + 8)
     expect(many.operations).toBe(one.operations)
@@ -46,6 +46,8 @@ describe('repeated', () => {
 })
 
 describe('clientFrame', () => {
+  const mask = [0x37, 0xfa, 0x21, 0x3d]
+
   it.each([
     { length: 0, head: [0x82, 0x80] },
     { length: 125, head: [0x82, 0xfd] },
@@ -54,8 +56,8 @@ describe('clientFrame', () => {
     { length: 65_536, head: [0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0] },
   ])('says a length of $length as RFC 6455 does', ({ length, head }) => {
     const frame = clientFrame(Buffer.alloc(length, 7))
-    expect([...frame.subarray(0, head.length + 4)]).toEqual([...head, 0, 0, 0, 0])
+    expect([...frame.subarray(0, head.length + 4)]).toEqual([...head, ...mask])
     expect(frame.length).toBe(head.length + 4 + length)
-    expect(frame.subarray(head.length + 4).every((byte) => byte === 7)).toBe(true)
+    expect(frame.subarray(head.length + 4).every((byte, at) => (byte ^ (mask[at & 3] ?? 0)) === 7)).toBe(true)
   })
 })

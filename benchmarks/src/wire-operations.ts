@@ -15,6 +15,8 @@ export interface Batch {
 }
 
 const writeBytes = 65_536
+// Any but zero, which some servers need not take off.
+const mask = Buffer.of(0x37, 0xfa, 0x21, 0x3d)
 
 export function publishOperation(subject: string, size: number, replyTo?: string): Buffer {
   const reply = replyTo === undefined ? '' : `${replyTo} `
@@ -36,15 +38,15 @@ export function repeated(operation: Buffer, framing: Framing | undefined): Batch
   return { bytes, operations }
 }
 
-/** A binary message of one frame as a client sends it; the mask is zero, which costs whoever reads it the same. */
+/** A binary message of one frame as a client sends it. */
 export function clientFrame(payload: Buffer): Buffer {
   const { length } = payload
-  const mask = Buffer.alloc(4)
-  if (length < 126) return Buffer.concat([Buffer.of(0x82, 0x80 | length), mask, payload])
+  const masked = payload.map((byte, at) => byte ^ (mask[at & 3] as number))
+  if (length < 126) return Buffer.concat([Buffer.of(0x82, 0x80 | length), mask, masked])
   const head = Buffer.alloc(length < 65_536 ? 4 : 10)
   head[0] = 0x82
   head[1] = 0x80 | (length < 65_536 ? 126 : 127)
   if (length < 65_536) head.writeUInt16BE(length, 2)
   else head.writeBigUInt64BE(BigInt(length), 2)
-  return Buffer.concat([head, mask, payload])
+  return Buffer.concat([head, mask, masked])
 }

@@ -39,7 +39,7 @@ export const wireTimeShare = 0.06
 // V8 optimises what has run often, which takes longer where there is less to do in a second.
 function warmUpShare({ load, size }: WireWork): number {
   if (load === 'idle') return wireTimeShare
-  return load === 'ping' || load === 'request' ? 1.2 : size > 1024 ? 1 : 0.5
+  return load === 'ping' || load === 'request' ? 1.2 : size >= 1024 ? 1 : 0.5
 }
 
 /** The same load on the gateway and directly on nats-server, and on gnatsd-gw where it can be had. */
@@ -61,7 +61,7 @@ export async function startWireSides(bench: Bench, work: WireWork, others: WireO
   if (others.inspecting === true) more.push(await gateway(sideNames.inspecting, 'policies'))
   if (others.relay === true) {
     const { process, value } = await bench.start(sideNames.relay, 'null-relay', [url])
-    more.push(side(sideNames.relay, process, wireUrls(parsePorts(value))))
+    more.push({ ...side(sideNames.relay, process, wireUrls(parsePorts(value))), warmUpShare: warmUpShare(work) })
   }
   const missing: Record<string, string> = {}
   try {

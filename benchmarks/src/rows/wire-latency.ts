@@ -12,7 +12,7 @@ export const rows: readonly Row[] = (['ping', 'request'] as const).flatMap((load
     cpuPer: 100_000,
     timeShare: wireTimeShare,
     gates: [gateOf(load), { measure: 'errors', atMost: 0 }],
-    start: (bench) => startWireSides(bench, { load, transport, size: 128 }),
+    start: (bench) => startWireSides(bench, { load, transport, size: 128 }, { relay: transport === 'tcp' }),
   })),
 )
 
