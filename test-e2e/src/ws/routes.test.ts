@@ -463,7 +463,14 @@ describe('what a package refuses', () => {
       'bearer.from": a cookie',
     ],
     [{ a: { room: '{room' } }, '"ws.channels.a.room"'],
+    [{ a: { room: { name: 'r', rewind: 3 } } }, '"ws.channels.a.room.rewind": there is nothing to give'],
+    [{ a: { default: { room: 'join', name: 'r', rewind: 3 } } }, '"ws.channels.a.default.rewind": there is nothing'],
   ])('is told with its place before anything starts: %j', async (channels, expected) => {
     await expect(serve(channels)).rejects.toThrow(expected)
+  })
+
+  it('is told of rooms that are to stay here, and yet have what only rooms over NATS have', async () => {
+    const rooms = { bus: 'none', history: { stream: 'ROOMS' } }
+    await expect(serve({ a: {} }, { rooms })).rejects.toThrow('"ws.rooms.history": is for rooms over NATS')
   })
 })

@@ -35,12 +35,12 @@ export interface HttpUseConfig {
   }
 }
 
-const scopes: readonly string[] = ['global', 'connection', 'principal']
+const scopes: ReadonlySet<string> = new Set(['global', 'connection', 'principal'])
 
 const scope = z
   .string()
   .refine(
-    (text) => scopes.includes(text) || text.includes('{'),
+    (text) => scopes.has(text) || text.includes('{'),
     'must be global, connection, principal or a template such as "{tenant}"',
   )
 

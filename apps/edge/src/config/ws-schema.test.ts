@@ -207,11 +207,8 @@ const one = ['ws', 'channels', 'a']
 const route = [...one, 'routes', 'b']
 const natsRoutes = { ...natsRequest, ...natsPublish, ...natsQueue, ...natsSubscribe }
 const sent = ['headers', 'forwardHeaders']
-const everyRoute = [
-  ...Object.values({ ...natsRoutes, ...http, ...ws, ...balance }),
-  ...['nats', 'subject', 'of', 'method', 'eager', 'echo', 'room', 'name', 'self', 'anyone', 'rewind', 'use'],
-  ...sent,
-]
+const ownKeys = ['nats', 'subject', 'of', 'method', 'eager', 'echo', 'room', 'name', 'self', 'anyone', 'rewind', 'use']
+const everyRoute = Object.values({ ...natsRoutes, ...http, ...ws, ...balance }).concat(ownKeys, sent)
 
 describe('the section ws', () => {
   it.each([

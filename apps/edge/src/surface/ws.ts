@@ -17,7 +17,8 @@ export function wsMounts(context: SurfaceContext): readonly Mount[] {
   const names = Object.keys(channels)
   if (names.length === 0) return []
   const gateway = gatewayOf(context)
-  const tools = { bus: context.bus, requestTimeoutMs: context.config.nats.requestTimeout }
+  const { ws, nats } = context.config
+  const tools = { bus: context.bus, requestTimeoutMs: nats.requestTimeout, hasHistory: ws.rooms.history !== undefined }
   for (const [name, channel] of Object.entries(channels)) addChannel(gateway, name, channel, tools)
   const list = names.map((name) => path + channelPath(name))
   for (const name of ['/', ...names.map(channelPath)])
@@ -29,6 +30,8 @@ export function wsMounts(context: SurfaceContext): readonly Mount[] {
 function gatewayOf({ config, bus, log, clientAddress }: SurfaceContext): WsGateway {
   const { path: _path, channels: _channels, rooms, ...options } = config.ws
   const { bus: carrier, ...roomOptions } = rooms
+  const [idle] = carrier === 'none' ? Object.keys(roomOptions) : []
+  if (idle !== undefined) placed(['rooms'], () => refuse(`${idle}: is for rooms over NATS, with bus: nats`))
   const roomBus = carrier === 'none' ? undefined : placed(['rooms'], () => natsRoomBus(bus, roomOptions))
   return placed([], () =>
     wsGateway({
@@ -39,6 +42,10 @@ function gatewayOf({ config, bus, log, clientAddress }: SurfaceContext): WsGatew
       ...(roomBus && { roomBus }),
     }),
   )
+}
+
+function refuse(message: string): never {
+  throw new TypeError(message)
 }
 
 /** The gateway as the edge composes it: its metrics begin with `ws_`, its own drain time holds within that of the edge. */

@@ -23,7 +23,7 @@ import type { NatsTools } from './nats-route.ts'
 import { placed } from './option-place.ts'
 import { clientText } from './request-text.ts'
 import type { Client } from './request-text.ts'
-import { channelRoomHandler, type Wording } from './room-route.ts'
+import { channelRoomHandler, checkRewind, type Wording } from './room-route.ts'
 import { RouteBuilder } from './route.ts'
 
 // The package's own 32 KiB suit small messages; behind the edge a message is what a broker takes by default.
@@ -41,7 +41,7 @@ export function addChannel(gateway: WsGateway, name: string, config: ChannelConf
   const { codec: codecConfig = { type: 'raw' }, room, http, use, routes = {}, default: fallback, ...options } = config
   const wording: Wording = { config: codecConfig, codec: placed([...place, 'codec'], () => codecOf(codecConfig)) }
   const builder = new RouteBuilder({ ...tools, rooms: gateway.rooms, wording })
-  const roomOf = room && placed([...place, 'room'], () => clientText(room.name))
+  const roomOf = room && placed([...place, 'room'], () => roomNameOf(room, tools))
   const own: ChannelOptions<ClientData> = {
     maxMessageBytes: defaultMaxMessageBytes,
     ...options,
@@ -63,6 +63,11 @@ export function addChannel(gateway: WsGateway, name: string, config: ChannelConf
   else if (room !== undefined) channel.default(channelRoomHandler(gateway.rooms, room.self ?? true, wording))
 }
 
+function roomNameOf({ name, rewind }: ChannelRoomConfig, tools: NatsTools): (client: Client) => string {
+  checkRewind(rewind, tools)
+  return clientText(name)
+}
+
 function codecOf(config: CodecConfig): Codec {
   if (config.type === 'raw') return rawCodec()
   const { type, ...options } = config
@@ -71,8 +76,11 @@ function codecOf(config: CodecConfig): Codec {
 
 /** Routes that unsubscribe need to know those that subscribe. */
 function inOrder(routes: Readonly<Record<string, RouteConfig>>): readonly (readonly [string, RouteConfig])[] {
-  const isLate = (route: RouteConfig): number => Number('nats' in route && route.nats === 'unsubscribe')
-  return Object.entries(routes).toSorted(([, a], [, b]) => isLate(a) - isLate(b))
+  return Object.entries(routes).toSorted(([, a], [, b]) => turnOf(a) - turnOf(b))
+}
+
+function turnOf(route: RouteConfig): number {
+  return 'nats' in route && route.nats === 'unsubscribe' ? 1 : 0
 }
 
 /** Keeps what routes will need of the handshake, and refuses whom no room can be found for. */

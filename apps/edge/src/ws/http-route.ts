@@ -20,8 +20,8 @@ export function httpHandler(config: Omit<HttpRouteConfig, 'use'> & { readonly us
   const {
     http,
     method = 'POST',
-    connections,
-    keepAliveMs,
+    connections: _connections,
+    keepAliveMs: _keepAlive,
     tls: _tls,
     headers: _headers,
     forwardHeaders: _forward,

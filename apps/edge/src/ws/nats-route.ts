@@ -16,6 +16,8 @@ export interface NatsTools {
   readonly bus: Bus
   /** For routes without a timeout of their own. */
   readonly requestTimeoutMs: number | undefined
+  /** Whether rooms have a past to give to newcomers. */
+  readonly hasHistory: boolean
 }
 
 type Asking = Omit<NatsRequestConfig, 'use'> | Omit<NatsPublishConfig, 'use'> | Omit<NatsQueueConfig, 'use'>

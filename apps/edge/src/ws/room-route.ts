@@ -11,6 +11,12 @@ export interface Wording {
   readonly config: CodecConfig
 }
 
+/** Throws TypeError where newcomers are to get a past that nobody keeps. */
+export function checkRewind(rewind: number | undefined, { hasHistory }: { readonly hasHistory: boolean }): void {
+  if (rewind === undefined || rewind === 0 || hasHistory) return
+  throw new TypeError('rewind: there is nothing to give: name a stream in ws.rooms.history')
+}
+
 /** Makes the handler of a route that has to do with a room. */
 export function roomHandler(config: RoomRouteConfig, rooms: Rooms, wording: Wording): Handler<ClientData> {
   const nameOf = requestText(config.name)
@@ -21,8 +27,11 @@ export function roomHandler(config: RoomRouteConfig, rooms: Rooms, wording: Word
 
 /** Makes the handler that takes the messages of a channel with a room. */
 export function channelRoomHandler(rooms: Rooms, self: boolean, wording: Wording): Handler<ClientData> {
-  const nameOf = ({ connection }: WsRequest<ClientData>): string => connection.data.room ?? ''
-  return sending(nameOf, rooms, { self, wording })
+  return sending(ownRoomOf, rooms, { self, wording })
+}
+
+function ownRoomOf({ connection }: WsRequest<ClientData>): string {
+  return connection.data.room ?? ''
 }
 
 function joining(nameOf: (request: WsRequest) => string, rewind: number, wording: Wording): Handler<ClientData> {

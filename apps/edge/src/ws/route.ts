@@ -14,7 +14,7 @@ import { httpHandler } from './http-route.ts'
 import { middlewareOf } from './middleware.ts'
 import { natsHandler, subscribeHandler, type NatsTools } from './nats-route.ts'
 import { placed } from './option-place.ts'
-import { roomHandler, type Wording } from './room-route.ts'
+import { checkRewind, roomHandler, type Wording } from './room-route.ts'
 import { socketHandler } from './socket-route.ts'
 
 /** What the routes of one channel are made with. */
@@ -42,7 +42,10 @@ export class RouteBuilder {
 
   #handler(path: ConfigPath, pattern: string, config: RouteConfig): Handler<ClientData> {
     if ('echo' in config) return ({ data }) => data
-    if ('room' in config) return roomHandler(config, this.#tools.rooms, this.#tools.wording)
+    if ('room' in config) {
+      checkRewind(config.rewind, this.#tools)
+      return roomHandler(config, this.#tools.rooms, this.#tools.wording)
+    }
     if ('balance' in config) {
       return balanceHandler(config, (service, index) =>
         placed([...path, 'balance', index], () => this.#service(service)),
