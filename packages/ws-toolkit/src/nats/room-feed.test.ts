@@ -10,19 +10,26 @@ function stored(seq: number): StoredMessage {
 }
 
 /** A feed of a room that holds these numbers of the stream. */
-function feedOf(kept: readonly number[]): { feed: RoomFeed; seen: number[]; failures: unknown[]; reads: number[] } {
+function feedOf(kept: readonly number[] | Error): {
+  readonly feed: RoomFeed
+  readonly seen: number[]
+  readonly reads: number[]
+  readonly told: unknown[]
+} {
   const seen: number[] = []
-  const failures: unknown[] = []
   const reads: number[] = []
+  const told: unknown[] = []
   const feed = new RoomFeed({
     read: async (from) => {
       reads.push(from)
+      if (kept instanceof Error) throw kept
       return kept.filter((seq) => seq >= from).map(stored)
     },
     deliver: ({ seq }) => seen.push(seq),
-    failed: (error) => failures.push(error),
+    failed: (error) => told.push(error),
+    restarted: () => told.push('restarted'),
   })
-  return { feed, seen, failures, reads }
+  return { feed, seen, reads, told }
 }
 
 describe('a feed', () => {
@@ -51,28 +58,39 @@ describe('a feed', () => {
 
   it('catches up only where it is known what was seen', async () => {
     const { feed, seen, reads } = feedOf([1, 2, 3])
-    feed.catchUp()
+    feed.catchUp(3)
     expect(reads).toStrictEqual([])
     feed.place(1)
-    feed.catchUp()
-    feed.catchUp()
+    feed.catchUp(3)
+    feed.catchUp(3)
     await new Promise(setImmediate)
     expect([seen, reads]).toStrictEqual([[2, 3], [2]])
   })
 
   it('says that something is missing for good, and goes on', async () => {
-    const seen: number[] = []
-    const failures: unknown[] = []
-    const feed = new RoomFeed({
-      read: () => Promise.reject(new Error('away')),
-      deliver: ({ seq }) => seen.push(seq),
-      failed: (error) => failures.push(error),
-    })
+    const { feed, seen, told } = feedOf(new Error('away'))
     feed.place(1)
     feed.take(stored(9), 8)
     await new Promise(setImmediate)
     feed.take(stored(10), 9)
-    expect([seen, failures]).toStrictEqual([[9, 10], [new Error('away')]])
+    expect([seen, told]).toStrictEqual([[9, 10], [new Error('away')]])
+  })
+
+  it('begins anew with a stream that does', async () => {
+    const { feed, seen, told } = feedOf([])
+    feed.place(500)
+    feed.take(stored(501), 499)
+    feed.take(stored(1), 0)
+    feed.take(stored(2), 1)
+    expect([seen, told]).toStrictEqual([[501, 1, 2], ['restarted']])
+  })
+
+  it('reads all that a stream holds which began anew while the broker was away', async () => {
+    const { feed, seen, told } = feedOf([1, 2])
+    feed.place(500)
+    feed.catchUp(2)
+    await new Promise(setImmediate)
+    expect([seen, told]).toStrictEqual([[1, 2], ['restarted']])
   })
 
   it('makes up for whatever is lost on the way, as soon as anything comes', async () => {

@@ -8,6 +8,8 @@ export interface FeedEnds {
   readonly deliver: (message: StoredMessage) => void
   /** What was missed could not be read. */
   readonly failed: (error: unknown) => void
+  /** The stream counts from the beginning again. */
+  readonly restarted: () => void
 }
 
 const maxHeld = 1000
@@ -42,6 +44,7 @@ export class RoomFeed {
 
   /** Takes a message, and the number of the one before it in this room. */
   take(message: StoredMessage, previousSeq: number): void {
+    if (previousSeq === 0 && message.seq <= this.#seq && !this.#isFilling) this.#restart()
     if (!this.#isFilling && !this.#isGap(previousSeq)) {
       this.#deliver(message)
       return
@@ -51,9 +54,11 @@ export class RoomFeed {
     if (!this.#isFilling) void this.#fill()
   }
 
-  /** Reads what may have been missed while the broker was away. */
-  catchUp(): void {
-    if (this.isPlaced && !this.#isFilling) void this.#fill()
+  /** Reads what may have been missed while the broker was away; `position` is the last message of the stream now. */
+  catchUp(position: number): void {
+    if (!this.isPlaced || this.#isFilling) return
+    if (position < this.#seq) this.#restart()
+    void this.#fill()
   }
 
   async #fill(): Promise<void> {
@@ -83,6 +88,12 @@ export class RoomFeed {
 
   #isGap(previousSeq: number): boolean {
     return this.isPlaced && previousSeq > this.#seq
+  }
+
+  /** Somebody has made the stream anew: what it holds was not seen. */
+  #restart(): void {
+    this.#seq = 0
+    this.#ends.restarted()
   }
 
   #deliver(message: StoredMessage): void {

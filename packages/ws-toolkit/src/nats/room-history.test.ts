@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { once } from 'node:events'
-import { jetstreamManager, type StreamConfig } from '@nats-io/jetstream'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startNatsServer, type NatsServer } from '@nats-edge/embedded-nats'
+import { jetstream, jetstreamManager, type StreamConfig } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
@@ -14,6 +18,11 @@ interface Listener {
   readonly ws: WebSocket
 }
 
+/** What a listener heard of others. */
+function said({ heard }: Listener): string[] {
+  return heard.filter((text) => !text.startsWith('replayed'))
+}
+
 let count = 0
 
 /** A stream of its own for each test, and the subjects that go with it. */
@@ -25,8 +34,11 @@ function place(history: Partial<RoomHistoryOptions> = {}): { prefix: string; his
 describe.each(inject('natsServers'))('natsRoomBus with a history over nats-server $version', (binary) => {
   const broker = brokerFor(binary, { jetstream: true })
 
-  async function start(options: Parameters<typeof natsRoomBus>[1]): Promise<{ edge: Edge; nats: NatsConnection }> {
-    const nats = await connectTo(broker.server)
+  async function start(
+    options: Parameters<typeof natsRoomBus>[1],
+    connected: Promise<NatsConnection> = connectTo(broker.server),
+  ): Promise<{ edge: Edge; nats: NatsConnection }> {
+    const nats = await connected
     const edge = await startEdge(
       (gateway) => {
         gateway
@@ -90,7 +102,7 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
       if (number % 10 === 0) await new Promise(setImmediate)
     }
     await until('all messages', () => listeners.every(({ heard }) => heard.length >= 2 * each + 1))
-    const [here, there] = listeners.map(({ heard }) => heard.filter((text) => !text.startsWith('replayed')))
+    const [here, there] = listeners.map(said)
     expect(here).toEqual(there)
     expect(new Set(here).size).toBe(2 * each)
   })
@@ -108,7 +120,7 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
     }
     await until('the end', () => late.every(({ heard }) => heard.includes(String(total - 1))))
     const expected = Array.from({ length: total }, (_, index) => String(index))
-    for (const { heard } of late) expect(heard.filter((text) => !text.startsWith('replayed'))).toEqual(expected)
+    for (const listener of late) expect(said(listener)).toEqual(expected)
     expect(late).toHaveLength(10)
   })
 
@@ -146,7 +158,7 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
     const late = await listen(edge, '/lobby/10')
     await until('the past', () => late.heard.length === 4)
     expect(late.kinds).toEqual([true, false, false, false])
-    expect(late.heard.slice(1)).toEqual(['others only', 'end', 'replayed 3'])
+    expect(said(late).slice(1)).toEqual(['others only', 'end'])
   })
 
   it('makes up for what was said while the broker was away', async () => {
@@ -167,8 +179,54 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
     // Nothing comes afterwards that would show a gap.
     await say(20, 60)
     await until('the end', () => listener.heard.includes('59'))
-    expect(listener.heard.slice(1)).toEqual(Array.from({ length: 60 }, (_, index) => String(index)))
+    expect(said(listener)).toEqual(Array.from({ length: 60 }, (_, index) => String(index)))
     expect(b.edge.events.filter(({ type }) => type === 'connection.restored')).toHaveLength(1)
+  })
+
+  it('makes up for what was said before it has found a broker that was killed again', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'rooms-'))
+    const startBroker = async (port: number): Promise<NatsServer> => {
+      const server = await startNatsServer({ binary, jetstream: true, port, dataDir })
+      onTestFinished(() => server.stop())
+      return server
+    }
+    const first = await startBroker(0)
+    const { prefix, history } = place()
+    const slow = connectTo(first, { reconnectTimeWait: 1500 })
+    const { edge } = await start({ prefix, history }, slow)
+    const listener = await listen(edge, '/lobby/0')
+    const before = await connectTo(first)
+    await jetstream(before).publish(`${prefix}.lobby`, 'before')
+    await until('the first', () => listener.heard.includes('before'))
+    first.kill('SIGKILL')
+    await before.close()
+    await until('the loss', () => edge.events.some(({ type }) => type === 'connection.lost'))
+    const after = await connectTo(await startBroker(first.port))
+    for (const text of ['missed 1', 'missed 2'])
+      await jetstream(after).publish(`${prefix}.lobby`, text, { retries: 50 })
+    expect(listener.heard).not.toContain('missed 1')
+    await until('what was missed', () => listener.heard.includes('missed 2'))
+    expect(said(listener)).toEqual(['before', 'missed 1', 'missed 2'])
+  })
+
+  it('begins anew with a stream that was made anew, and says so', async () => {
+    const shared = place()
+    const { edge } = await start(shared)
+    const listener = await listen(edge, '/lobby/0')
+    const speaker = await edge.open('/lobby/0')
+    await speaker.next()
+    const say = async (text: string): Promise<void> => {
+      speaker.ws.send(text)
+      expect(await speaker.next()).toBe(text)
+    }
+    await say('one')
+    await say('two')
+    const manager = await jetstreamManager(await connectTo(broker.server))
+    await manager.streams.delete(shared.history.stream)
+    await edge.gateway.ready()
+    await say('three')
+    expect(said(listener)).toEqual(['one', 'two', 'three'])
+    expect(edge.events).toContainEqual(expect.objectContaining({ type: 'stream.reset', stream: shared.history.stream }))
   })
 
   it('goes on when one server is gone', async () => {

@@ -36,6 +36,11 @@ export class RoomHistory {
     this.#stream = new RoomStream(bus, prefix, options)
   }
 
+  /** The name of the stream. */
+  get stream(): string {
+    return this.#stream.name
+  }
+
   /** Where the stream publishes again what was said in a room. */
   feed(room: string): Subject {
     return roomSubject(`${this.#prefix}-log`, room)
