@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { once } from 'node:events'
 import { describe, expect, it, vi } from 'vitest'
 import { ChannelConnection } from './channel-connection.ts'
 import type { ChannelOptions } from './channel-options.ts'
@@ -6,6 +7,7 @@ import { frameOf, replyFrame } from './frame.ts'
 import { codeOf, eventsOf, startGateway, statOf, type Rig, type TestClient } from './gateway.test-support.ts'
 import { jsonCodec, type Connection, type Outbox } from './index.ts'
 import { overflowPolicies } from './overflow-policy.ts'
+import { handshake, rawSocket } from './upgrade/hosts.test-support.ts'
 
 const piece = 'x'.repeat(10_000)
 const limits = {
@@ -280,6 +282,28 @@ describe('a client that does not read', () => {
       { interval: 1, timeout: 10_000 },
     )
     expect(seen.size).toBeGreaterThan(3)
+  })
+
+  it('is cut for pings whose answers it does not take', async () => {
+    const rig = await startGateway((gateway) => gateway.channel('/').default((request) => request.data))
+    const [flooding, other] = [rawSocket(rig.host), await rig.connect()]
+    flooding.write(handshake('/'))
+    await once(flooding, 'data')
+    await vi.waitFor(() => expect(rig.gateway.registry.size).toBe(2))
+    flooding.on('error', () => {}).pause()
+    const ping = Buffer.concat([Buffer.from('89fd00000000', 'hex'), Buffer.alloc(125, 'x')])
+    const hundred = Buffer.concat(Array.from({ length: 100 }, () => ping))
+    let most = 0
+    // As many as fill what a kernel holds, several times.
+    for (let round = 0; round < 1500 && !flooding.destroyed; round += 1) {
+      flooding.write(hundred)
+      for (const { bufferedBytes } of rig.gateway.registry) most = Math.max(most, bufferedBytes)
+      if (round % 10 === 0) await new Promise(setImmediate)
+    }
+    other.send('still served')
+    expect(await other.next()).toBe('still served')
+    await vi.waitFor(() => expect(rig.gateway.registry.size).toBe(1))
+    expect(most).toBeLessThan(100_000)
   })
 
   it('does not slow the others down, nor do those that flood', async () => {
