@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { OperationView, VerbCode } from '../operation.ts'
-import { Parser, type ParserOptions, type ParserSink } from '../parser.ts'
+import { Parser } from '../parser.ts'
+import type { ParserOptions, ParserSink } from '../parser-sink.ts'
 import type { Outlet } from './outlet.ts'
 import { operationBytes } from './seen-operation.ts'
 import type { Subscription } from './subscription-table.ts'

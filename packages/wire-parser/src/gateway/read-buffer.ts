@@ -9,7 +9,7 @@ const maxSpare = 64
 const spare: Buffer[] = []
 
 /**
- * The buffer a backend socket reads into. It is used again and again while nobody refers to what was read; a connection
+ * The buffer a socket reads into. It is used again and again while nobody refers to what was read; a connection
  * with little traffic has a small one, so that idle clients cost little.
  */
 export class ReadBuffer {

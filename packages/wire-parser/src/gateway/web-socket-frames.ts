@@ -70,8 +70,9 @@ export class FrameTaker {
     const isBetween = this.#left > 0 || this.#head.length > 0 || isBetweenMessages(this.#receiver)
     let at = !isBetween ? -1 : this.#head.length === 0 ? 0 : this.#endHead(chunk)
     if (at < 0) return this.#give(chunk)
-    // What is taken moves to the front, over the heads of frames.
-    let to = 0
+    // What is taken moves together, over the heads of frames.
+    let from = at
+    let to = at
     let rest = chunk.length
     while (at < chunk.length) {
       if (this.#left === 0) {
@@ -92,12 +93,13 @@ export class FrameTaker {
         continue
       }
       const bytes = Math.min(this.#left, chunk.length - at)
+      if (to === from) from = to = at
       this.#take(chunk, at, to, bytes)
       at += bytes
       to += bytes
     }
-    if (to > 0) {
-      this.#sink.data(chunk.subarray(0, to))
+    if (to > from) {
+      this.#sink.data(chunk.subarray(from, to))
       this.#sink.flush()
     }
     return rest === chunk.length ? true : this.#give(chunk.subarray(rest))
@@ -200,12 +202,8 @@ function isReceiver(value: unknown): value is Receiver {
 }
 
 function isBetweenMessages(receiver: Receiver): boolean {
-  return (
-    receiver._state === atFrame &&
-    receiver._bufferedBytes === 0 &&
-    receiver._fragmented === 0 &&
-    receiver._opcode !== closeCode &&
-    !receiver._loop &&
-    !receiver._errored
-  )
+  const { _state: state, _bufferedBytes: buffered, _fragmented: fragmented, _opcode: opcode } = receiver
+  const { _loop: isReading, _errored: hasFailed } = receiver
+  const isAtFrame = state === atFrame && buffered === 0 && fragmented === 0
+  return isAtFrame && opcode !== closeCode && !isReading && !hasFailed
 }

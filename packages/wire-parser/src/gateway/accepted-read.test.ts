@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { readIntoBuffer } from './accepted-read.ts'
+import { SocketTransport } from './socket-transport.ts'
+
+const open: { client: Socket; accepted: Socket; server: Server }[] = []
+
+afterEach(() => {
+  for (const { client, accepted, server } of open.splice(0)) {
+    client.destroy()
+    accepted.destroy()
+    server.close()
+  }
+})
+
+async function accept(): Promise<{ client: Socket; accepted: Socket }> {
+  const server = createServer({ pauseOnConnect: true })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const [accepted] = (await once(server, 'connection')) as [Socket]
+  open.push({ client, accepted, server })
+  return { client, accepted }
+}
+
+/** A transport on an accepted socket that reads into a buffer, and what it has told. */
+async function transport(isKept = false): Promise<{
+  client: Socket
+  accepted: Socket
+  reads: Uint8Array[]
+  text: () => string
+  isOver: () => { ended: boolean; closed: boolean }
+}> {
+  const { client, accepted } = await accept()
+  const source = readIntoBuffer(accepted, 65_536)
+  expect(source).toBeDefined()
+  const reads: Uint8Array[] = []
+  let text = ''
+  const over = { ended: false, closed: false }
+  new SocketTransport(accepted, source).start({
+    data: (chunk) => {
+      reads.push(chunk)
+      text += Buffer.from(chunk).toString()
+    },
+    flush: () => isKept,
+    drained: () => undefined,
+    ended: () => (over.ended = true),
+    closed: () => (over.closed = true),
+  })
+  return { client, accepted, reads, text: () => text, isOver: () => over }
+}
+
+describe('readIntoBuffer', () => {
+  it('hands out what comes, in a buffer that is used again', async () => {
+    const { client, reads, text } = await transport()
+    client.write('one')
+    await expect.poll(text).toBe('one')
+    client.write('two')
+    await expect.poll(text).toBe('onetwo')
+    expect(reads[0]?.buffer).toBe(reads[1]?.buffer)
+  })
+
+  it('takes another buffer while something refers to the bytes', async () => {
+    const { client, reads, text } = await transport(true)
+    client.write('one')
+    await expect.poll(text).toBe('one')
+    client.write('two')
+    await expect.poll(text).toBe('onetwo')
+    expect(Buffer.from(reads[0] ?? []).toString()).toBe('one')
+    expect(reads[0]?.buffer).not.toBe(reads[1]?.buffer)
+  })
+
+  it('reads a flood whole and in order', async () => {
+    const { client, text } = await transport()
+    const flood = Array.from({ length: 50_000 }, (_value, at) => `${at};`).join('')
+    client.write(flood)
+    await expect.poll(() => text().length).toBe(flood.length)
+    expect(text() === flood).toBe(true)
+  })
+
+  it('pauses and resumes', async () => {
+    const { client, accepted, text } = await transport()
+    accepted.pause()
+    await new Promise((resolve) => client.write('later', resolve))
+    // A round trip on another connection is long enough for the bytes to have come.
+    await accept()
+    expect(text()).toBe('')
+    accepted.resume()
+    await expect.poll(text).toBe('later')
+  })
+
+  it('tells the end and the close', async () => {
+    const { client, accepted, text, isOver } = await transport()
+    client.end('bye')
+    await expect.poll(() => isOver().ended).toBe(true)
+    expect(text()).toBe('bye')
+    accepted.destroy()
+    await expect.poll(() => isOver().closed).toBe(true)
+  })
+
+  it('leaves a socket alone that has been read from', async () => {
+    const { client, accepted } = await accept()
+    client.write('early')
+    accepted.resume()
+    await once(accepted, 'data')
+    expect(readIntoBuffer(accepted, 65_536)).toBeUndefined()
+  })
+
+  it('leaves a socket alone that reads into a buffer already', async () => {
+    const { accepted } = await accept()
+    expect(readIntoBuffer(accepted, 65_536)).toBeDefined()
+    expect(readIntoBuffer(accepted, 65_536)).toBeUndefined()
+  })
+
+  it('leaves a socket alone that has no handle', () => {
+    expect(readIntoBuffer(new Socket(), 65_536)).toBeUndefined()
+  })
+})
