@@ -10,8 +10,8 @@ const server = createServer({ noDelay: true }, (client) => {
   join(backend, client)
 })
 server.listen(0, '127.0.0.1', () => {
-  const { port: tcp } = server.address() as AddressInfo
-  announceReady({ tcp, ws: 0 })
+  const { port } = server.address() as AddressInfo
+  announceReady({ tcp: port, ws: port })
 })
 
 function join(from: Socket, to: Socket): void {

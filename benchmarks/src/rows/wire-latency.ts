@@ -12,11 +12,12 @@ export const rows: readonly Row[] = (['ping', 'request'] as const).flatMap((load
     cpuPer: 100_000,
     timeShare: wireTimeShare,
     gates: [gateOf(load), { measure: 'errors', atMost: 0 }],
-    start: (bench) => startWireSides(bench, { load, transport, size: 128 }, { relay: transport === 'tcp' }),
+    start: (bench) => startWireSides(bench, { load, transport, size: 128 }, { relay: true }),
   })),
 )
 
 function gateOf(load: keyof typeof loads): Gate {
-  if (load === 'ping') return { measure: 'p50', atMost: 1.6 }
+  // One more hop through Node costs what it costs; what the gateway adds to it is ours.
+  if (load === 'ping') return { measure: 'p50', against: sideNames.relay, atMost: 1.2 }
   return { measure: 'rate', against: sideNames.reference, atLeast: 1 }
 }
