@@ -92,8 +92,13 @@ describe.each(inject('natsServers'))('dev --demo with nats-server $version', (se
     const opened = (transport: string): Promise<number> =>
       metric(adminUrl, `nats_edge_wire_connections_opened_total{surface="wire",transport="${transport}"}`)
     expect([await opened('tcp'), await opened('ws')]).toEqual([2, 2])
-    program.process.kill('SIGTERM')
+    // A client that stays does not hold up who pressed Ctrl-C.
+    const staying = kept(await connect({ servers: tcp, reconnect: false }))
+    const pressedAtMs = performance.now()
+    program.process.kill('SIGINT')
     expect(await program.exited).toBe(0)
+    expect(performance.now() - pressedAtMs).toBeLessThan(3000)
+    await staying.closed()
   })
 
   it('leads clients to another edge when it is told to stop: lame duck, then the close, and no message is lost after', async () => {

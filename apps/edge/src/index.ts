@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-export type { Capability, CloseOptions, ConnectionInfo, Mount, ReloadReport } from './capability.ts'
+export type { Capability, CloseOptions, ConnectionInfo, Mount, ReloadReport, SurfaceListener } from './capability.ts'
 export type { ClientAddress } from './client-address.ts'
 export type { EdgeConfig, EdgeConfigInput } from './config.ts'
 export { ConfigError } from './config/diagnostic.ts'

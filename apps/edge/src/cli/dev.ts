@@ -30,6 +30,8 @@ export async function devCommand(args: readonly string[], terminal: Terminal): P
     base: {
       embedded: { enabled: true },
       log: { format: 'pretty' },
+      // Somebody waits for the prompt: NATS clients that stay are closed within a second.
+      shutdown: { grace: '5s' },
       ...(flags.has('demo') ? { ws: { channels: demoChannels } } : {}),
     },
     assignments: [...devAssignments(flags), ...assignmentsOf(flags)],

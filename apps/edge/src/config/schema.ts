@@ -133,7 +133,7 @@ const metrics = z.strictObject({
 
 const shutdown = z.strictObject({
   delay: duration.prefault('0s').describe('/readyz is 503 this long before accepting stops.'),
-  grace: duration.prefault('25s').describe('Longest time from the signal to the exit.'),
+  grace: duration.prefault('25s').describe('Longest time from the signal to the exit; 5s in dev.'),
 })
 
 /** The one definition of a configuration: validation, defaults, environment names and JSON Schema come from it. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** What can be told to listen. */
-export interface Listening {
+interface Listening {
   /** What it is to take, for messages. */
   readonly wanted: string
   listen(): Promise<void>

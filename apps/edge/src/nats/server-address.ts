@@ -38,7 +38,8 @@ export class ServerAddress {
   /** The edge is connected to a server, which may be another one than before. */
   connected(hostAndPort: string, asksForLogin: boolean): void {
     // Others of a cluster may have addresses, and names in certificates, that are for the cluster only.
-    const configured = this.#servers.find((server) => hostAndPortOf(server) === hostAndPort)
+    const current = hostAndPort.replaceAll(/[[\]]/g, '').toLowerCase()
+    const configured = this.#servers.find((server) => hostAndPortOf(server) === current)
     if (configured !== undefined) this.#move(configured)
     if (!asksForLogin) for (const listener of this.#onOpen) listener()
   }
@@ -54,5 +55,5 @@ function hostAndPortOf(server: string): string | undefined {
   const text = /^[a-z]+:\/\//i.test(server) ? server : `nats://${server}`
   if (!URL.canParse(text)) return undefined
   const { hostname, port } = new URL(text)
-  return `${hostname}:${port === '' ? 4222 : port}`
+  return `${hostname.replaceAll(/[[\]]/g, '').toLowerCase()}:${port === '' ? 4222 : port}`
 }

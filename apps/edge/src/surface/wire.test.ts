@@ -243,6 +243,8 @@ describe('the NATS listener', () => {
     const info = await new Promise<string>((resolve) => socket.once('data', (data) => resolve(String(data))))
     socket.destroy()
     expect(info).toMatch(/^INFO \{/)
+    const { checks } = (await (await fetch(`${both.adminUrl}/readyz?verbose`)).json()) as { checks: unknown }
+    expect(checks).toEqual({ nats: 'ok', surfaces: 'ok', drain: 'ok', wire: 'ok' })
     const index: unknown = await (await fetch(`${both.url}/`)).json()
     expect(JSON.stringify(index)).toContain(`the NATS protocol; WebSocket here, unix:${path}`)
     await expect(startEdge(broker.url, { listen: { ...listen, wire: { path } } })).rejects.toThrow(

@@ -35,6 +35,7 @@ export function wireMounts(context: SurfaceContext): readonly Mount[] {
       pathKey: ['wire', 'websocketPath'],
       capability: gateway,
       listeners,
+      checks: [{ name: 'wire', status: () => (listeners.every(({ url }) => url !== undefined) ? 'ok' : 'starting') }],
       get description() {
         return descriptionOf(listeners, websocketPath)
       },
