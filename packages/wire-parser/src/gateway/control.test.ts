@@ -253,6 +253,18 @@ describe('close', () => {
     expect(rig.stat('wire_connections', 'tcp')).toBe(0)
   })
 
+  it('closes a single client when its time has come, not when all of it is over', async () => {
+    const ends = Array.from({ length: 8 }, async () => {
+      const rig = await rigWith()
+      const client = await RawClient.connected(rig.url)
+      const startMs = performance.now()
+      await rig.gateway.close({ drainMs: 2400 })
+      await client.closed()
+      return performance.now() - startMs
+    })
+    expect(Math.max(...(await Promise.all(ends)))).toBeLessThan(2000)
+  })
+
   it('may be shortened, never lengthened', async () => {
     const rig = await rigWith()
     const client = await RawClient.connected(rig.url)

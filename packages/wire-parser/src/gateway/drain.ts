@@ -17,6 +17,8 @@ export interface CloseOptions {
 
 const defaultDrainMs = 40_000
 const maxGraceMs = 10_000
+// A timer may fire that much before its time; the first connection would then wait for the second one's.
+const earlyMs = 1
 
 /** The end of a gateway, as nats-server's lame duck mode: clients are told, then closed one after the other. */
 export class Drain {
@@ -68,7 +70,7 @@ export class Drain {
     const stepMs = windowMs / Math.max(1, sessions.length)
     let next = 0
     const closeDue = (): void => {
-      const due = Math.ceil((performance.now() - startMs) / stepMs)
+      const due = Math.floor((performance.now() + earlyMs - startMs) / stepMs) + 1
       for (; next < sessions.length && next < due; next++) {
         const session = sessions[next]
         if (session !== undefined) leave(session)
