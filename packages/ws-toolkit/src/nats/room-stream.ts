@@ -119,7 +119,7 @@ function resolveHistory(options: RoomHistoryOptions): Required<RoomHistoryOption
   return Object.freeze({
     stream,
     perRoom: whole(optionName('perRoom'), options.perRoom ?? 100, 1, maxRewind),
-    maxAgeMs: whole(optionName('maxAgeMs'), options.maxAgeMs ?? 86_400_000, 0),
+    maxAgeMs: whole(optionName('maxAgeMs'), options.maxAgeMs ?? 86_400_000, 0, 2 ** 40),
     maxBytes: whole(optionName('maxBytes'), options.maxBytes ?? 268_435_456, 1, Number.MAX_SAFE_INTEGER),
     replicas: whole(optionName('replicas'), options.replicas ?? 1, 1, 5),
   })
