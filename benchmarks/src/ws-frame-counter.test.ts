@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, inject, it } from 'vitest'
 import { FrameCounter } from './ws-frame-counter.ts'
 

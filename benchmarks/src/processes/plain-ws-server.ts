@@ -35,7 +35,7 @@ function listenerFor(task: ServerTask): Listener {
       }
     case 'http':
       return askingListener(task.origin)
-    case 'nats':
+    default:
       throw new TypeError('the plain server asks no service over NATS')
   }
 }

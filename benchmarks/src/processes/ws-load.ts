@@ -25,7 +25,7 @@ function answer(command: WsLoadCommand) {
       return fleet.run(new WsEchoLoad({ ...command, frame: framed(command.message) }))
     case 'broadcast':
       return fleet.run(new WsBroadcastLoad({ ...command, frame: framed(command.message) }))
-    case 'accept':
+    default:
       return runWsAcceptLoad({ ...target, ...command })
   }
 }

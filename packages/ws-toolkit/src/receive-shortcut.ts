@@ -59,21 +59,21 @@ function isReceiver(value: unknown): value is Receiver {
 }
 
 function write(this: Receiver, chunk: Buffer): boolean {
-  const taker = this[takerSymbol]
-  const taken = taker === undefined || !isBetweenMessages(this) ? 0 : takeAll(chunk, this._maxPayload, taker)
+  const { [takerSymbol]: taker, _maxPayload: maxPayload } = this
+  const taken = taker === undefined || !isBetweenMessages(this) ? 0 : takeAll(chunk, maxPayload, taker)
   if (taken === chunk.length) return true
   return writeToWs.call(this, taken === 0 ? chunk : chunk.subarray(taken))
 }
 
-function isBetweenMessages(receiver: Receiver): boolean {
-  return (
-    receiver._state === atFrame &&
-    receiver._bufferedBytes === 0 &&
-    receiver._fragmented === 0 &&
-    receiver._opcode !== closeFrame &&
-    !receiver._loop &&
-    !receiver._errored
-  )
+function isBetweenMessages({
+  _state: state,
+  _bufferedBytes: buffered,
+  _fragmented: fragmented,
+  _opcode: opcode,
+  _loop: isLooping,
+  _errored: hasFailed,
+}: Receiver): boolean {
+  return state === atFrame && buffered === 0 && fragmented === 0 && opcode !== closeFrame && !isLooping && !hasFailed
 }
 
 /** Takes messages until there is none that is whole, small and right; answers how many bytes they had. */
