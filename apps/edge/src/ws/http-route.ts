@@ -52,7 +52,7 @@ export function httpHandler(config: Omit<HttpRouteConfig, 'use'> & { readonly us
 
 /** Parts a URL where its path begins: what a client says can never become part of the host. */
 export function splitUrl(url: string): { readonly origin: string; readonly path: string } {
-  const [, start = '', rest = ''] = /^([a-z]+:\/\/[^/?#{}\s]+)(.*)$/.exec(url) ?? []
+  const [, start = '', rest = ''] = /^([a-z]+:\/\/[^/?#{}\s]+)((?:[/?].*)?)$/.exec(url) ?? []
   if (!URL.canParse(start)) throw new TypeError(`${JSON.stringify(url)} is no URL`)
   return { origin: start, path: rest.startsWith('/') ? rest : `/${rest}` }
 }
