@@ -8,7 +8,7 @@ import type { Dispatcher } from './dispatcher.ts'
 import type { WsEvent } from './event.ts'
 import type { FlushList } from './flush-list.ts'
 import type { Heartbeat } from './heartbeat.ts'
-import type { Goodbye } from './live-connection.ts'
+import type { LiveConnection } from './live-connection.ts'
 import type { ConnectionRegistry } from './registry.ts'
 import type { LocalRooms } from './room.ts'
 import type { WsError } from './ws-error.ts'
@@ -40,6 +40,6 @@ export interface ChannelRuntime<U> {
   readonly observe: ((event: WsEvent) => void) | undefined
   /** Takes a connection out of everything it was in. */
   readonly gone: (connection: ChannelConnection<U>, info: CloseInfo) => void
-  /** What a client is sent away with that was admitted before the gateway began to close. */
-  readonly lateGoodbye: () => Goodbye | undefined
+  /** Sends away a client that was admitted before the gateway began to close; false where it did not. */
+  readonly sendAway: (connection: LiveConnection) => boolean
 }

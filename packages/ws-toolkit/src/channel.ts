@@ -29,7 +29,7 @@ export interface Channel<U = undefined> {
 /** What a channel gets from its gateway. */
 export type GatewayPart = Pick<
   ChannelRuntime<unknown>,
-  'isPlain' | 'registry' | 'heartbeat' | 'rooms' | 'observe' | 'lateGoodbye'
+  'isPlain' | 'registry' | 'heartbeat' | 'rooms' | 'observe' | 'sendAway'
 > & {
   readonly flushList: FlushList
   socketOptions(path: string, limits: SocketLimits): SocketOptions
@@ -123,7 +123,7 @@ export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
   /** Composes everything, once. */
   freeze(gateway: GatewayPart): FrozenChannel {
     const { path, options, counters } = this
-    const { isPlain, registry, heartbeat, rooms, observe, lateGoodbye } = gateway
+    const { isPlain, registry, heartbeat, rooms, observe, sendAway } = gateway
     this.#ownFlushList = options.batchMs === 0 ? undefined : new FlushList(options.batchMs)
     heartbeat.heed(options)
     this.#mountParts(observe)
@@ -136,7 +136,7 @@ export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
       heartbeat,
       rooms,
       observe,
-      lateGoodbye,
+      sendAway,
       gone: connectionGone,
       dispatcher: options.dispatcher ?? this.#dispatcher(observe),
       codec: options.dispatcher === undefined ? options.codec : undefined,

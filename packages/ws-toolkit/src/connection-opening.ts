@@ -23,9 +23,7 @@ export function openConnection<U>(runtime: ChannelRuntime<U>, ws: RouteSocket, i
   const { id, ip, protocol, principal } = connection
   runtime.observe?.({ type: 'connection.opened', channel: path, id, ip, protocol, principalId: principal?.id })
   guard(connection, 'dispatcher', () => dispatcher.open?.(connection))
-  const late = runtime.lateGoodbye()
-  if (late !== undefined) void connection.shut(late)
-  else greet(connection)
+  if (!runtime.sendAway(connection)) greet(connection)
 }
 
 /** A socket is gone: takes the connection out of everything, and tells who wants to know once nothing runs any more. */

@@ -116,9 +116,10 @@ describe('close()', () => {
 
   it('sends away who was admitted before and comes in after', async () => {
     const door = gate()
-    const { connect, gateway } = await startGateway((gateway) =>
+    const rig = await startGateway((gateway) =>
       gateway.channel('/', { onConnect: () => door.passed as Promise<undefined> }),
     )
+    const { connect, gateway } = rig
     const late = connect()
     const early = new Promise((resolve) => setImmediate(resolve))
     await early
@@ -132,6 +133,7 @@ describe('close()', () => {
     const client = await late
     expect((await client.closed).code).toBe(1012)
     await closing
+    expect(eventsOf(rig, 'drain.finished')).toMatchObject([{ closed: 1, terminated: 0 }])
   })
 
   it.each([{ drainMs: -1 }, { spreadMs: 0.5 }, { retryAfterMs: [2, 1] as [number, number] }])(

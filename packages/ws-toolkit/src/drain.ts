@@ -31,6 +31,8 @@ interface DrainTimes {
 interface Drained {
   readonly registry: Iterable<LiveConnection> & { readonly size: number }
   readonly stopAdmitting: () => void
+  /** Places taken: connections, and clients on their way in. */
+  readonly taken: () => number
   /** Lets go of everything else; called once, at the end. */
   readonly release: () => Promise<void>
 }
@@ -69,9 +71,11 @@ export class GatewayDrain {
     return this.#state
   }
 
-  /** What a client is sent away with that comes in while everybody leaves. */
-  lateGoodbye(): Goodbye | undefined {
-    return this.#state === 'open' ? undefined : this.#goodbye()
+  /** Sends away who was admitted before and comes in while everybody leaves; false while nobody does. */
+  sendAway(connection: LiveConnection): boolean {
+    if (this.#state === 'open') return false
+    this.#send(connection)
+    return true
   }
 
   close(options: CloseGatewayOptions): Promise<void> {
@@ -126,7 +130,9 @@ export class GatewayDrain {
     if (nowMs >= this.#deadlineMs + lastWordsMs) this.#cut()
     const remaining = this.#drained.registry.size
     if (count > 0) this.#defaults.observe?.({ type: 'drain.step', closed: this.#closed, remaining })
-    if (remaining === 0) this.#settle?.()
+    // Who is on the way in is sent away too, if that is before the end.
+    const isEmpty = nowMs < this.#deadlineMs ? this.#drained.taken() === 0 : remaining === 0
+    if (isEmpty) this.#settle?.()
   }
 
   #send(connection: LiveConnection): void {

@@ -87,6 +87,7 @@ class Gateway implements WsGateway {
     this.#drain = new GatewayDrain(options, {
       registry: this.registry,
       stopAdmitting: () => this.#admission.drain(),
+      taken: () => this.#admission.taken,
       release: () => this.#release(),
     })
     this.routes.use('*', (c: Context, next: Next) => this.#handle(c, next))
@@ -178,7 +179,7 @@ class Gateway implements WsGateway {
       rooms: this.rooms,
       observe,
       flushList: this.#flushList,
-      lateGoodbye: () => this.#drain.lateGoodbye(),
+      sendAway: (connection: LiveConnection) => this.#drain.sendAway(connection),
       socketOptions: (path: string, limits: SocketLimits) => this.#socketOptions(path, limits),
     }
     return new Map(this.#channels.map((channel) => [channel, channel.freeze(part)]))
