@@ -41,7 +41,8 @@ export interface Side {
 export type Ratio = 'cpu' | 'rate' | 'p50' | 'p99'
 
 /**
- * `memory`: KiB that an operation of one side holds, median of the rounds; a ratio where `against` names a side.
+ * `memory`: KiB that an operation of one side holds, median of the rounds; a ratio over all rounds where
+ * `against` names a side.
  * `errors`: of all sides, all rounds.
  */
 export type Measure = Ratio | 'memory' | 'errors'
