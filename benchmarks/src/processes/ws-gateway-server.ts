@@ -19,6 +19,7 @@ import { natsRequest } from '@nats-edge/ws-toolkit/nats'
 import { attachWebSockets, webSocketServer } from '@nats-edge/ws-toolkit/upgrade'
 import { connect } from '@nats-io/transport-node'
 import { Hono } from 'hono'
+import { Pool } from 'undici'
 import { announceReady } from '../command-channel.ts'
 import { benchPath, parseServerWork, type ServerTask, type ServerWork } from '../ws-server-work.ts'
 
@@ -68,10 +69,10 @@ async function handlerFor(task: ServerTask, { rooms }: WsGateway): Promise<Handl
       }
     case 'http':
       return httpBackend({
-        origin: task.origin,
+        dispatcher: new Pool(task.origin, { connections: 50, pipelining: 1 }),
         request: ({ bytes }) => ({ path: '/echo', body: bytes }),
       })
-    case 'nats':
+    default:
       return natsRequest(await connect({ servers: task.url }), task.subject)
   }
 }
