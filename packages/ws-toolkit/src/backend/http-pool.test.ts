@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createServer } from 'node:https'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { codeOf, failureOf, requestOf } from '../middleware/request.test-support.ts'
 import { cert, key } from '../upgrade/tls.test-support.ts'
@@ -72,38 +71,6 @@ describe('httpPool', () => {
       expect(await reply).toBe('x')
     }
     expect(service.connections()).toBe(1)
-    backend.close()
-  })
-
-  it('never takes what follows an answer for the answer to the next request', async () => {
-    let connections = 0
-    const raw = (body: string): string =>
-      `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`
-    const server = createTcpServer((socket) => {
-      connections += 1
-      const mine = connections
-      socket.on('error', () => {})
-      socket.on('data', () => socket.write(mine === 1 ? raw('first') + raw('smuggled') : raw('second')))
-    })
-    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as AddressInfo
-    const backend = httpBackend({ origin: `http://127.0.0.1:${port}`, connections: 1, request: () => ({ path: '/' }) })
-    // The second waits for the connection of the first, and is there when that one is free.
-    const replies = [backend(requestOf()), backend(requestOf())]
-    expect(await Promise.all(replies)).toStrictEqual(['first', 'second'])
-    expect(connections).toBe(2)
-    backend.close()
-    await new Promise((resolve) => server.close(resolve))
-  })
-
-  it('lets go of a connection before the service does', async () => {
-    const service = await startService((_incoming, outgoing) => {
-      outgoing.setHeader('Keep-Alive', 'timeout=1')
-      answer(outgoing, 'x')
-    })
-    const backend = httpBackend({ origin: service.origin, request: () => ({ path: '/' }) })
-    for (let call = 0; call < 2; call++) expect(await backend(requestOf())).toBe('x')
-    expect(service.connections()).toBe(2)
     backend.close()
   })
 
