@@ -110,6 +110,19 @@ describe('FrameTaker', () => {
     expect(seen.bytes.toString()).toBe('abc')
   })
 
+  it('leaves what was in a PING alone, for a PONG that has to wait', () => {
+    const receiver = new Receiver({ isServer: true })
+    const pings: Buffer[] = []
+    receiver.on('ping', (data: Buffer) => pings.push(data))
+    const sink = { data: () => undefined, flush: () => undefined }
+    expect(FrameTaker.takeFrom({ extensions: '', _receiver: receiver }, sink)).toBe(true)
+    const ping = frame({ opcode: 9, payload: Buffer.from('hello') })
+    receiver.write(
+      Buffer.concat([frame({ opcode: 2, payload: bytesOf(1) }), ping, frame({ opcode: 2, payload: bytesOf(200) })]),
+    )
+    expect(pings.map(String)).toEqual(['hello'])
+  })
+
   it('leaves text and fragments to ws, in their place, and takes over again behind them', () => {
     const { push, seen } = taker()
     push(frame({ opcode: 2, payload: Buffer.from('a') }))

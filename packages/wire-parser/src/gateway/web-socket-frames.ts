@@ -87,7 +87,8 @@ export class FrameTaker {
             rest = at
             break
           }
-          this.#give(chunk.subarray(at, at + control))
+          // A PONG may wait with what was in it, while payloads move over its place.
+          this.#give(Buffer.from(chunk.subarray(at, at + control)))
           at += control
         }
         continue
