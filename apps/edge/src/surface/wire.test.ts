@@ -55,7 +55,7 @@ async function connections(each: TestEdge): Promise<number | undefined> {
 /** The first thing a client complained about. */
 function complaintOf(client: NatsConnection): Promise<string> {
   return (async () => {
-    for await (const status of client.status()) if (status.type === 'error') return String(status.error.message)
+    for await (const status of client.status()) if (status.type === 'error') return status.error.message
     return 'none'
   })()
 }
