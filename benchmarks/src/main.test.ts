@@ -223,7 +223,7 @@ const wireRows = new Set([
 ])
 
 /** The same, and those that need thousands of connections are not run at all. */
-const wsRows = new Set(['ws-echo-latency', 'ws-backend-http', 'ws-backend-nats', 'ws-accept'])
+const wsRows = new Set(['ws-echo-latency', 'ws-backend-nats'])
 
 function isShown(name: string): boolean {
   return !/^(wire|ws)-/.test(name) || wireRows.has(name) || wsRows.has(name)
