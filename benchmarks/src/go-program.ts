@@ -25,15 +25,10 @@ export interface GoProgram {
 
 /**
  * Builds `reference/<name>` once for a run, its modules from the Go module proxy, and starts it; it ends with its standard
- * input. `prepare` may change the copy that is built. Rejects with the reason where there is no Go toolchain or a module cannot be had.
+ * input. Rejects with the reason where there is no Go toolchain or a module cannot be had.
  */
-export async function startGoProgram(
-  bench: Bench,
-  name: string,
-  args: readonly string[],
-  prepare: (directory: string) => Promise<void> = async () => {},
-): Promise<GoProgram> {
-  const program = await buildOnce(name, prepare, (line) => bench.tell(line))
+export async function startGoProgram(bench: Bench, name: string, args: readonly string[]): Promise<GoProgram> {
+  const program = await buildOnce(name, (line) => bench.tell(line))
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'ignore'] })
   const exited = once(child, 'exit')
   const { pid } = child
@@ -53,26 +48,21 @@ export async function startGoProgram(
   return { process, value: JSON.parse(line) as unknown }
 }
 
-function buildOnce(
-  name: string,
-  prepare: (directory: string) => Promise<void>,
-  onStep: (line: string) => void,
-): Promise<string> {
+function buildOnce(name: string, onStep: (line: string) => void): Promise<string> {
   let program = built.get(name)
   if (program === undefined) {
     onStep(`building ${name}`)
-    program = build(name, prepare)
+    program = build(name)
     built.set(name, program)
   }
   return program
 }
 
-async function build(name: string, prepare: (directory: string) => Promise<void>): Promise<string> {
+async function build(name: string): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), `nats-edge-${name}-`))
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
   // A copy: the build writes down the checksums of what it has found.
   await cp(fileURLToPath(new URL(`../reference/${name}`, import.meta.url)), directory, { recursive: true })
-  await prepare(directory)
   const output = join(directory, name)
   try {
     await run('go', ['build', '-mod=mod', '-o', output, '.'], { cwd: directory, timeout: buildMs })

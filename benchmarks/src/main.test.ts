@@ -29,7 +29,6 @@ beforeAll(async () => {
     NATS_EDGE_TEST_SERVERS: servers.join(','),
     INIT_CWD: scratch,
     TMPDIR: scratch,
-    GNATSD_GW_SOURCE: join(scratch, 'none'),
     // What is to be shown needs no Go reference, which takes a minute to build.
     GOPROXY: 'off',
   }
