@@ -87,17 +87,19 @@ describe.each(servers)('reliability F1 and F2: the edge loses nats-server $versi
     expect((await get(`${admin}/livez`, agent)).status).toBe(200)
     await vi.waitUntil(async () => (await get(`${admin}/readyz`, agent)).status === 503, patience)
 
-    const refuseAll = async (rounds: number): Promise<void> => {
+    const refuse = async (rounds: number): Promise<void> => {
       for (let round = 0; round < rounds; round++) {
         const refused = await Promise.all(Array.from({ length: 50 }, () => get(`${url}/up`, agent)))
         expect(refused.every(({ status }) => status === 503)).toBe(true)
       }
     }
-    // What the process compiles and keeps the first time is no leak.
-    await refuseAll(40)
+    await refuse(40)
     const before = residentBytes(program.pid)
-    await refuseAll(100)
-    expect(residentBytes(program.pid) - before).toBeLessThan(30 * 1024 * 1024)
+    await refuse(400)
+    // Garbage comes and goes; of 20,000 requests two kilobytes each would stay beyond this for good.
+    const bound = before + 30 * 1024 * 1024
+    for (let more = 0; residentBytes(program.pid) > bound && more < 30; more++) await refuse(40)
+    expect(residentBytes(program.pid)).toBeLessThan(bound)
 
     await nats.close()
     broker = await startNatsServer({ binary, jetstream: false, port })

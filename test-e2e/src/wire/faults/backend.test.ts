@@ -179,7 +179,8 @@ describe.each(inject('natsServers'))('reliability F3: nats-server $version', (bi
     const expected = count * publishers.length * ('MSG load 1 60000\r\n\r\n'.length + size)
     const already = to.bytes
     await eventually(() => to.bytes - already >= expected || to.isClosed, 30_000)
-    expect(to.bytes - already).toBe(expected)
+    // The server asks for signs of life as it likes.
+    expect((to.bytes - already - expected) / 'PING\r\n'.length).toBeOneOf([0, 1, 2])
     for (const client of [to, ...publishers]) client.socket.destroy()
     await backToStart(scene)
   }, 60_000)
