@@ -95,8 +95,8 @@ describe.each(servers)('reliability F1 and F2: the edge loses nats-server $versi
     }
     await refuse(40)
     const before = residentBytes(program.pid)
-    await refuse(400)
-    // Garbage comes and goes; of 20,000 requests two kilobytes each would stay beyond this for good.
+    await refuse(200)
+    // Garbage comes and goes; of 10,000 requests three kilobytes each would stay beyond this for good.
     const bound = before + 30 * 1024 * 1024
     for (let more = 0; residentBytes(program.pid) > bound && more < 30; more++) await refuse(40)
     expect(residentBytes(program.pid)).toBeLessThan(bound)

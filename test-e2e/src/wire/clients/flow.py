@@ -245,7 +245,7 @@ async def main(url, names, login_text):
 
     try:
         nc = await nats.connect(
-            url, allow_reconnect=False, connect_timeout=5, error_cb=on_error, **login_options(login_text)
+            url, allow_reconnect=False, connect_timeout=5, drain_timeout=2, error_cb=on_error, **login_options(login_text)
         )
     except Exception as error:
         note("refused", type(error).__name__, str(error))
