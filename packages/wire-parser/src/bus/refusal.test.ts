@@ -201,7 +201,8 @@ describe.each(inject('natsServers'))('a bus that nats-server $version refuses so
     expect(bus.pendingBytes).toBe(0)
     await startBroker(binary, { port: server.port })
     await eventually(() => events.length === 3)
-    expect(events).toEqual(['disconnected', 'connected', 'writable'])
+    // Stopped is not stopped at once: the server may take some before.
+    expect(events.filter((type) => type !== 'writable')).toEqual(['disconnected', 'connected'])
     expect(fill).not.toThrow(TypeError)
   })
 
