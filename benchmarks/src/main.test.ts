@@ -70,10 +70,12 @@ describe('npm run bench', () => {
       const version = isAlone(row.name) ? undefined : inject('natsServers').at(-1)?.version
       expect(row.natsServer).toBe(version)
       expect(row.gates.length).toBeGreaterThan(1)
-      for (const ratio of [row.ratios.cpu, row.ratios.rate]) expect(ratio).toEqual(spreadOfNumbers)
+      expect(row.ratios.rate).toEqual(spreadOfNumbers)
+      // The kernel counts in steps of 10 ms: of a moment it may have seen nothing.
+      if (row.reference.cpuSecondsPerOperation > 0) expect(row.ratios.cpu).toEqual(spreadOfNumbers)
       for (const side of [row.subject, row.reference]) {
         expect(side.operations).toBeGreaterThan(0)
-        expect(side.cpuSecondsPerOperation).toBeGreaterThan(0)
+        expect(side.cpuSecondsPerOperation).toBeGreaterThanOrEqual(0)
         if (!isFlood(row.name)) expect(side.p99Ms).toBeGreaterThanOrEqual(side.p50Ms)
         expect(side.rounds).toHaveLength(1)
       }
