@@ -482,7 +482,10 @@ describe('the admin listener', () => {
   it('lists each check when asked', async () => {
     const each = await started()
     const ready = await fetch(`${each.adminUrl}/readyz?verbose`)
-    expect(await ready.json()).toEqual({ status: 'ok', checks: { nats: 'ok', surfaces: 'ok', drain: 'ok', wire: 'ok' } })
+    expect(await ready.json()).toEqual({
+      status: 'ok',
+      checks: { nats: 'ok', surfaces: 'ok', drain: 'ok', wire: 'ok' },
+    })
     expect(await (await fetch(`${each.adminUrl}/readyz`)).json()).toEqual({ status: 'ok' })
   })
 

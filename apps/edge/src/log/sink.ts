@@ -72,10 +72,13 @@ export class LogSink implements LineSink {
   }
 }
 
-/** The sink of this process: standard error, whatever it is. */
+let ofProcess: LogSink | undefined
+
+/** The one sink of this process: standard error, whatever it is. */
 export function standardErrorSink(): LogSink {
   // A write to a file ends; a write to a blocked pipe would hold one of Node's threads, and the exit, for ever.
-  return new LogSink(fstatSync(2).isFile() ? writeFile : streamWriter(), gatherMs)
+  ofProcess ??= new LogSink(fstatSync(2).isFile() ? writeFile : streamWriter(), gatherMs)
+  return ofProcess
 }
 
 /** Writes a line at once, for a process that is about to end. */
