@@ -37,8 +37,12 @@ import { Hono } from 'hono'
 import { serve } from '@hono/node-server'
 import { connect } from '@nats-io/transport-node'
 import { startNatsServer, findNatsServer } from '@nats-edge/embedded-nats'
-import { parseSubject, parsePattern, matches, HeaderBlock, type Principal } from '@nats-edge/wire-parser'
+import { parseOperations, parseSubject, parsePattern, matches, HeaderBlock, type Principal } from '@nats-edge/wire-parser'
 import { busFromConnection, requestOnce, type NatsSource } from '@nats-edge/wire-parser/bus'
+import { wireGateway } from '@nats-edge/wire-parser/gateway'
+import { jsonCodec, wsGateway } from '@nats-edge/ws-toolkit'
+import { natsRequest } from '@nats-edge/ws-toolkit/nats'
+import { testGateway } from '@nats-edge/ws-toolkit/testing'
 import { upgradeWebSocket, webSocketServer, originAllowed } from '@nats-edge/ws-toolkit/upgrade'
 import { restProxy, type RestProxyOptions } from '@nats-edge/rest-proxy'
 import { natsService } from '@nats-edge/rest-proxy/service'
@@ -75,6 +79,21 @@ const bus = busFromConnection(nats)
 bus.subscribe(subject, (message) => { if (message.reply) bus.publish(message.reply, message.payload) })
 const reply = await requestOnce(bus, subject, new Uint8Array([7]), { timeoutMs: 1000, headers: HeaderBlock.from([['A', 'b']]) })
 if (reply.payload[0] !== 7) throw new Error('bus')
+if (parseOperations(new TextEncoder().encode('PING\\r\\n'), 'client')[0]?.verb !== 'PING') throw new Error('parser')
+const border: Capability = wireGateway({ backends: [{ url: server.url }] })
+const gate = wireGateway({ backends: [{ url: server.url }], upgradeWebSocket })
+const listener = await gate.listen({ port: 0 })
+const client = await connect({ servers: \`nats://127.0.0.1:\${listener.port}\` })
+await client.flush()
+await client.close()
+const channels = wsGateway()
+channels.channel('/ask', { codec: jsonCodec() }).route('echo', natsRequest(nats, 'a.b'))
+const rig = testGateway(channels)
+const asking = await rig.connect('/ask')
+asking.send(JSON.stringify({ type: 'echo', id: 1, data: { x: 1 } }))
+const answer = await asking.next()
+if (!String(answer).includes('"x":1')) throw new Error(String(answer))
+await asking.close(); await rig.close(); await gate.close({ drainMs: 0 }); await border.close()
 export type Unused = [Principal, NatsSource, typeof findNatsServer, typeof originAllowed]
 await proxy.close(); await service.close(); http.close(); await nats.close(); await server.stop()
 console.log('works on', process.version)
