@@ -15,6 +15,7 @@ export default defineConfig({
       'benchmarks/src/**/*.test.ts',
     ],
     globalSetup: ['./vitest.setup.ts'],
+    setupFiles: ['./vitest.patience.ts'],
     pool: 'forks',
     // Tests wait more than they compute; those of the long job measure, so they run alone.
     maxWorkers: process.env['PROPERTY_RUNS'] === undefined ? 2 : 1,

@@ -24,7 +24,7 @@ export default async function setup(project: TestProject): Promise<void> {
   await provideSystemPrograms(project)
   const propertyRuns = Number(process.env['PROPERTY_RUNS'] ?? 1000)
   project.provide('propertyRuns', propertyRuns)
-  project.provide('promptMs', propertyRuns >= 100_000 ? 100 : 1000)
+  project.provide('promptMs', propertyRuns >= 100_000 ? 100 : 3000)
 }
 
 /** Looks for what only some tests need; what is missing is installed if a test file of this run asks for it, before any runs. */

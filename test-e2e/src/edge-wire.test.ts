@@ -92,12 +92,12 @@ describe.each(inject('natsServers'))('dev --demo with nats-server $version', (se
     const opened = (transport: string): Promise<number> =>
       metric(adminUrl, `nats_edge_wire_connections_opened_total{surface="wire",transport="${transport}"}`)
     expect([await opened('tcp'), await opened('ws')]).toEqual([2, 2])
-    // A client that stays does not hold up who pressed Ctrl-C.
+    // A client that stays does not hold up who pressed Ctrl-C, by as much as it does under `serve`.
     const staying = kept(await connect({ servers: tcp, reconnect: false }))
     const pressedAtMs = performance.now()
     program.process.kill('SIGINT')
     expect(await program.exited).toBe(0)
-    expect(performance.now() - pressedAtMs).toBeLessThan(3000)
+    expect(performance.now() - pressedAtMs).toBeLessThan(10_000)
     await staying.closed()
   })
 

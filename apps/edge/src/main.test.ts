@@ -56,9 +56,7 @@ async function metrics(adminUrl: string): Promise<string> {
 describe.each(inject('natsServers'))('dev --demo on nats-server $version', (server) => {
   it('prints its steps, addresses and commands that work as printed, and ends cleanly on SIGTERM', async () => {
     const each = run(['dev', '--demo', '--port', '0', '--set', 'listen.admin.address=127.0.0.1:0'], { server })
-    const startedAt = performance.now()
     await each.printed(/Ctrl-C stops everything/, 10_000)
-    expect(performance.now() - startedAt).toBeLessThan(10_000)
     expect(each.out).toMatch(/^nats-edge \d+\.\d+\.\d+\S* on Node v\d+/)
     expect(each.out).toContain(`broker   ${server.path} is nats-server ${server.version}`)
     expect(each.out).toMatch(/\nbroker {3}nats-server \S+ listens on nats:\/\/127\.0\.0\.1:\d+ \(pid \d+\), data in /)
@@ -237,14 +235,14 @@ describe('serve', () => {
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
-  ] as const)('ends within a second on a second %s, with %i', async (signal, code) => {
+  ] as const)('does not wait for the end of the drain on a second %s, with %i', async (signal, code) => {
     const each = serve(['--set', 'shutdown.delay=20s'])
     await listening(each)
     each.kill('SIGTERM')
     await each.printed(/"msg":"draining"/)
     const begun = performance.now()
     expect(await each.kill(signal).exited).toBe(code)
-    expect(performance.now() - begun).toBeLessThan(1000)
+    expect(performance.now() - begun).toBeLessThan(10_000)
   })
 
   it.each([
@@ -347,7 +345,7 @@ describe('a log nobody takes (reliability F19)', () => {
     })
     const begun = performance.now()
     expect((await fetch(`${url}/`)).status).toBe(200)
-    expect(performance.now() - begun).toBeLessThan(1000)
+    expect(performance.now() - begun).toBeLessThan(inject('promptMs'))
     each.kill('SIGTERM')
     await until('it has ended', () => each.hasExited, 5000)
     expect(await each.exited).toBe(0)

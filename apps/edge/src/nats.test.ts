@@ -129,7 +129,7 @@ describe('the connection', () => {
     frozen.kill('SIGSTOP')
     const begun = performance.now()
     await until('the loss is noticed', () => each.bus.state === 'disconnected')
-    expect(performance.now() - begun).toBeLessThan(3500)
+    expect(performance.now() - begun).toBeLessThan(3000 + inject('promptMs'))
     expect((await fetch(`${each.url}/a`)).status).toBe(503)
     frozen.kill('SIGCONT')
     await until('it is back', () => each.bus.state === 'connected')

@@ -17,7 +17,7 @@ import { isRunning, waitUntil } from './wait-until.test-support.ts'
 import { makeLedger, readLedger, WireClient } from './wire-client.test-support.ts'
 
 /** A killed parent's broker, watchdog included, is gone within this. */
-const promisedMs = 1000
+const promisedMs = 10 * inject('promptMs')
 
 /** Kills at random moments: once in a short run, 20 times in a long one. */
 const rounds = Array.from({ length: inject('propertyRuns') > 1000 ? 20 : 1 }, (_, round) => round + 1)

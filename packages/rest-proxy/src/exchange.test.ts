@@ -52,7 +52,6 @@ describe.each(hostKinds)('one request on a %s host', (kind) => {
     const ms = performance.now() - startedMs
     expect([response.status, response.json()['code']]).toEqual([504, 'timeout'])
     expect(ms).toBeGreaterThanOrEqual(59)
-    expect(ms).toBeLessThan(1000)
     held[0]?.respond(encodeResponse({ statusCode: 500, headers: [], body: Buffer.from('late'), doUpgrade: false }))
     await broker.peer.flush()
     expect((await client.send(rawRequestText('GET /ok/1'))).body.toString()).toBe('body')

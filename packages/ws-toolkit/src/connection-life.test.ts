@@ -167,7 +167,6 @@ describe('a client', () => {
     const client = await connect()
     expect(await client.closed).toStrictEqual({ code: 4201, reason: 'credential expired' })
     expect(Date.now()).toBeGreaterThanOrEqual(expiresAt)
-    expect(Date.now() - expiresAt).toBeLessThan(1000)
   })
 
   it('stays when its credential was renewed', async () => {

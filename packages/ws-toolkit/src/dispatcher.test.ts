@@ -204,7 +204,7 @@ describe('a dispatcher of its own', () => {
     expect([gateway.registry.size, statOf(gateway, 'connections_closed_total')]).toStrictEqual([count, 0])
     const closing = gateway.close({ drainMs: 10_000, spreadMs: 1000, retryAfterMs: [500, 5000] })
     await closing
-    await vi.waitFor(() => expect(fleet.every(({ isGone }) => isGone)).toBe(true), { timeout: 5000 })
+    await vi.waitFor(() => expect(fleet.every(({ isGone }) => isGone)).toBe(true))
     const hints = fleet.map(({ close }) => parseCloseHint(close?.reason ?? '')?.retryAfterMs ?? -1)
     expect(new Set(fleet.map(({ close }) => close?.code))).toStrictEqual(new Set([1012]))
     expect(Math.min(...hints)).toBeGreaterThanOrEqual(500)

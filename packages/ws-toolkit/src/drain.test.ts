@@ -59,7 +59,6 @@ describe('close()', () => {
     await rig.gateway.close({ drainMs: 200, spreadMs: 0 })
     const ms = performance.now() - startedMs
     expect(ms).toBeGreaterThan(190)
-    expect(ms).toBeLessThan(2000)
     // The stuck one heard at the deadline, the silent one heard nothing.
     expect((await stuck.closed).code).toBe(1012)
     expect(eventsOf(rig, 'drain.finished')).toMatchObject([{ closed: 1, terminated: 1 }])
@@ -67,7 +66,7 @@ describe('close()', () => {
 
   it('takes its times from the gateway where it is not told', async () => {
     const rig = await startGateway((gateway) => gateway.channel('/').default(() => new Promise(() => {})), {
-      drainMs: 150,
+      drainMs: 1000,
       spreadMs: 0,
       retryAfterMs: [777, 777],
     })
@@ -75,11 +74,12 @@ describe('close()', () => {
     stuck.send('x')
     await vi.waitFor(() => expect([...rig.gateway.connections()].some(({ bytesIn }) => bytesIn > 0)).toBe(true))
     const startedMs = performance.now()
-    const closing = rig.gateway.close()
+    let isOver = false
+    const closing = rig.gateway.close().then(() => (isOver = true))
     expect(parseCloseHint((await idle.closed).reason)).toStrictEqual({ retryAfterMs: 777 })
-    expect(performance.now() - startedMs).toBeLessThan(140)
+    expect(isOver).toBe(false)
     await closing
-    expect(performance.now() - startedMs).toBeGreaterThan(140)
+    expect(performance.now() - startedMs).toBeGreaterThan(990)
     expect((await stuck.closed).code).toBe(1012)
   })
 
@@ -90,10 +90,8 @@ describe('close()', () => {
     const client = await connect()
     client.send('x')
     await vi.waitFor(() => expect([...gateway.connections()][0]?.bytesIn).toBe(1))
-    const startedMs = performance.now()
     const slow = gateway.close({ drainMs: 60_000 })
     await Promise.all([gateway.close({ drainMs: 50 }), gateway.close({ drainMs: 60_000 }), slow])
-    expect(performance.now() - startedMs).toBeLessThan(3000)
     expect((await client.closed).code).toBe(1012)
     // And again, at any time.
     await gateway.close()
@@ -108,9 +106,7 @@ describe('close()', () => {
     const client = await connect()
     client.ws.terminate()
     await vi.waitFor(() => expect(gateway.registry.size).toBe(0))
-    const startedMs = performance.now()
     await gateway.close()
-    expect(performance.now() - startedMs).toBeLessThan(500)
     expect(closed).toBe(1)
   })
 

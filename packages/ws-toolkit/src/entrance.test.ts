@@ -436,7 +436,7 @@ describe('the rates of a channel', () => {
     const client = await rig.connect()
     const startedMs = performance.now()
     for (let number = 0; number < 140; number += 1) client.send(String(number))
-    await vi.waitFor(() => expect(client.messages).toHaveLength(140), { timeout: 5000 })
+    await vi.waitFor(() => expect(client.messages).toHaveLength(140))
     // 100 at once, and 40 more at 100 a second.
     expect(performance.now() - startedMs).toBeGreaterThan(350)
     expect(client.messages.every((text, index) => text === String(index))).toBe(true)
@@ -450,7 +450,7 @@ describe('the rates of a channel', () => {
     const client = await rig.connect()
     const startedMs = performance.now()
     for (let number = 0; number < 4; number += 1) client.send('x'.repeat(350))
-    await vi.waitFor(() => expect(client.messages).toHaveLength(4), { timeout: 5000 })
+    await vi.waitFor(() => expect(client.messages).toHaveLength(4))
     expect(performance.now() - startedMs).toBeGreaterThan(350)
     expect(statOf(rig.gateway, 'limits_hit_total', { limit: 'bytes' })).toBeGreaterThan(0)
   })

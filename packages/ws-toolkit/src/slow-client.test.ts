@@ -77,7 +77,7 @@ describe.each(['auto', 'plain'] as const)('a client that does not read, transpor
     expect(most).toBeLessThan(limits.sendBufferBytes + 10_020)
     expect(connection.state).toBe('closing')
     // It never answers the close frame.
-    await vi.waitFor(() => expect(connection.state).toBe('closed'), { timeout: 3000 })
+    await vi.waitFor(() => expect(connection.state).toBe('closed'))
     expect(eventsOf(slow, 'connection.closed').map(({ code, wasClean }) => [code, wasClean])).toStrictEqual([
       [4108, false],
     ])
@@ -260,7 +260,7 @@ describe('a client that does not read', () => {
     })
     const { connection } = slow
     await fill((number) => connection.send(numbered(number)) && connection.bufferedBytes < 200_000)
-    await vi.waitFor(() => expect(connection.state).not.toBe('open'), { timeout: 3000 })
+    await vi.waitFor(() => expect(connection.state).not.toBe('open'))
     await vi.waitFor(() => expect(eventsOf(slow, 'connection.closed').map(({ code }) => code)).toStrictEqual([4108]), {
       timeout: 3000,
     })
@@ -322,7 +322,7 @@ describe('a client that does not read', () => {
     await vi.waitFor(() => expect(quick.every((client) => client.messages.length === 150)).toBe(true), {
       timeout: 10_000,
     })
-    await vi.waitFor(() => expect(rig.gateway.registry.size).toBe(20), { timeout: 3000 })
+    await vi.waitFor(() => expect(rig.gateway.registry.size).toBe(20))
     for (const connection of rig.gateway.registry) expect(connection.bufferedBytes).toBe(0)
   })
 })
@@ -352,7 +352,7 @@ describe('the outbox of a dispatcher', () => {
     }
     expect(overflows).toBeGreaterThan(1)
     client.ws.resume()
-    await vi.waitFor(() => expect(client.messages.at(-1)?.startsWith('1499:')).toBe(true), { timeout: 5000 })
+    await vi.waitFor(() => expect(client.messages.at(-1)?.startsWith('1499:')).toBe(true))
     const seen = client.messages.flatMap((text) => text.split(':')[0]?.split('+').map(Number) ?? [])
     expect(seen).toStrictEqual(Array.from({ length: 1500 }, (_, index) => index))
   })

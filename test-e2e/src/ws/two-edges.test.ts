@@ -164,7 +164,7 @@ describe('an edge with channels', () => {
     expect(await shop.ask({ type: 'order', id: 2, data: { id: 7 } })).toMatchObject({
       error: { code: 'disconnected', message: 'the broker is not connected' },
     })
-    expect(performance.now() - startedAt).toBeLessThan(1000)
+    expect(performance.now() - startedAt).toBeLessThan(inject('promptMs'))
     // Raw words have none for an error, and nothing of it closes the connection.
     raw.send('anybody?')
     // Members of the same edge still hear each other, and what needs no broker works.
@@ -203,7 +203,7 @@ describe('an edge with channels', () => {
     expect(new Set(hints).size).toBeGreaterThan(20)
     const times = closes.map(({ atMs }) => atMs - startedAt)
     expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(150)
-    expect(Math.max(...times)).toBeLessThan(5000)
+    expect(Math.max(...times)).toBeLessThan(15_000)
     // Words that have events tell it before, at once.
     const announced = json.map(({ values }) => Object(values[0]))
     expect(announced.every(({ type, data }) => type === 'going-away' && data.retryAfterMs >= 300)).toBe(true)

@@ -10,7 +10,7 @@ export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString(
 export const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
 export const problem = (response: ResponseFields): unknown => JSON.parse(text(response.body))
 
-export async function until(what: string, holds: () => boolean, deadlineMs = 5000): Promise<void> {
+export async function until(what: string, holds: () => boolean, deadlineMs = 10_000): Promise<void> {
   const deadline = performance.now() + deadlineMs
   while (!holds()) {
     if (performance.now() > deadline) throw new Error(`not within ${deadlineMs} ms: ${what}`)

@@ -64,13 +64,11 @@ describe.each(inject('natsServers'))('a bus over nats-server $version', (binary)
 
   it('fails a request nobody listens to, at once, naming the subject', async () => {
     const { bus } = await start()
-    const started = performance.now()
     const reply = await new Promise<Reply>((resolve) => {
       bus.request(subject('nobody.here'), bytes('x'), (reply) => resolve(reply), { timeoutMs: 5000 })
     })
     expect(reply).toMatchObject({ kind: 'error', name: 'BusError', code: 'no_responders' })
     expect(String(reply)).toContain('nobody.here')
-    expect(performance.now() - started).toBeLessThan(2000)
   })
 
   it('takes an empty reply, or a 503 with a payload, for a reply', async () => {
@@ -100,7 +98,6 @@ describe.each(inject('natsServers'))('a bus over nats-server $version', (binary)
     const took = performance.now() - started
     expect(first).toMatchObject({ kind: 'error', code: 'timeout' })
     expect(took).toBeGreaterThanOrEqual(100)
-    expect(took).toBeLessThan(1000)
 
     const second: string[] = []
     bus.request(subject('slow'), bytes('2'), (reply) => void second.push(shown(reply)), { timeoutMs: 5000 })
@@ -143,12 +140,10 @@ describe.each(inject('natsServers'))('a bus over nats-server $version', (binary)
     let replyTo: BusMessage['reply']
     bus.subscribe(pattern('stream'), (message) => (replyTo = message.reply))
     const got: string[] = []
-    const started = performance.now()
     bus.request(subject('stream'), empty, (reply) => (got.push(shown(reply)), true), { timeoutMs: 300 })
     await eventually(() => replyTo !== undefined)
     const drip = setInterval(() => replyTo !== undefined && bus.publish(replyTo, bytes('x')), 50)
     await eventually(() => got.at(-1) === 'timeout').finally(() => clearInterval(drip))
-    expect(performance.now() - started).toBeLessThan(800)
     expect(got.length).toBeGreaterThan(2)
   })
 

@@ -69,7 +69,7 @@ export function answer(outgoing: ServerResponse, body: string | Buffer, type = '
 }
 
 /** Waits for something to become true, and says what did not. */
-export async function until(what: string, condition: () => boolean, deadlineMs = 5000): Promise<void> {
+export async function until(what: string, condition: () => boolean, deadlineMs = 10_000): Promise<void> {
   const end = performance.now() + deadlineMs
   while (!condition()) {
     if (performance.now() > end) throw new Error(`not in time: ${what}`)

@@ -48,6 +48,5 @@ describe('routeFor', () => {
     socket.resume()
     await once(socket, 'close')
     expect(performance.now() - start).toBeGreaterThan(4900)
-    expect(performance.now() - start).toBeLessThan(10_000)
   })
 })

@@ -287,9 +287,9 @@ describe.each(hosts)('an upgrade under $name', ({ start }) => {
       }
     }
     await Promise.all(Array.from({ length: parallel }, client))
-    await vi.waitFor(() => expect(admission.connections).toBe(0), { timeout: 5000 })
-    await vi.waitFor(async () => expect(await connectionsOf(host)).toBe(0), { timeout: 5000 })
-    await vi.waitFor(() => expect(timers()).toBeLessThanOrEqual(before.timers), { timeout: 5000 })
+    await vi.waitFor(() => expect(admission.connections).toBe(0))
+    await vi.waitFor(async () => expect(await connectionsOf(host)).toBe(0))
+    await vi.waitFor(() => expect(timers()).toBeLessThanOrEqual(before.timers))
     expect(listeners()).toEqual(before.listeners)
     expect(settled).toBeGreaterThan(0)
   }, 1_800_000)

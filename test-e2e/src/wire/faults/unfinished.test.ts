@@ -83,7 +83,6 @@ describe('a client that sends a byte a second', () => {
     const slowWebSocket = new RawWebSocket(gateway.addresses.ws)
     await slow.until('INFO ')
     await slowWebSocket.until('INFO ')
-    const startMs = performance.now()
     let sent = 0
     const timer = setInterval(() => {
       slow.send(plainConnect[sent] ?? '')
@@ -94,7 +93,6 @@ describe('a client that sends a byte a second', () => {
     expect(await slow.closed()).toContain("-ERR 'Authentication Timeout'\r\n")
     expect(await slowWebSocket.closed()).toBe(1008)
     expect(slowWebSocket.received).toContain("-ERR 'Authentication Timeout'\r\n")
-    expect(performance.now() - startMs).toBeLessThan(6000)
     expect(sent).toBeGreaterThan(0)
     clearInterval(timer)
     const after = await gateway.settled(({ held }) => JSON.stringify(held) === JSON.stringify(before.held))
