@@ -8,6 +8,8 @@ export interface BenchProcess {
   cpuSeconds(): Promise<number | undefined>
   /** Memory it has from the system, after what it does not need was given up; undefined where nobody tells. */
   memoryBytes?(): Promise<number | undefined>
+  /** How late its event loop was since the last question, p99 in ms; undefined where nobody tells. */
+  loopLagMs?(): Promise<number>
   stop(): Promise<void>
 }
 

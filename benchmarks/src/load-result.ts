@@ -12,12 +12,15 @@ export interface LoadResult {
   readonly latencyCounts: readonly number[]
   /** Memory that each operation holds, where a row is about that. */
   readonly bytesEach?: number
+  /** How late the event loop of the measured process was meanwhile, p99 in ms, where a row is about that. */
+  readonly lagMs?: number
 }
 
 /** Checks what came over the process border; throws TypeError naming what is wrong with it. */
 export function parseLoadResult(value: unknown): LoadResult {
   if (typeof value !== 'object' || value === null) throw new TypeError('a load result is an object')
-  const { operations, seconds, errors, latencyCounts, bytesEach } = value as Partial<Record<keyof LoadResult, unknown>>
+  const fields = value as Partial<Record<keyof LoadResult, unknown>>
+  const { operations, seconds, errors, latencyCounts, bytesEach } = fields
   if (!isCount(operations)) throw new TypeError('operations of a load result must be a count')
   if (!isCount(seconds)) throw new TypeError('seconds of a load result must be a positive number')
   if (typeof errors !== 'object' || errors === null) throw new TypeError('errors of a load result must be an object')

@@ -76,6 +76,12 @@ export class NodeProcess implements BenchProcess {
     return bytes
   }
 
+  async loopLagMs(): Promise<number> {
+    const p99Ms = await this.call('lag')
+    if (typeof p99Ms !== 'number') throw new TypeError(`${this.name} did not report its event loop`)
+    return p99Ms
+  }
+
   /** SIGTERM, then SIGKILL; resolves once the process has ended. */
   async stop(): Promise<void> {
     if (this.#ended) return

@@ -76,6 +76,8 @@ describe('rowReport', () => {
           reason: 'x',
         },
         { measure: 'memory', limit: '<= 40', value: 30, passed: true },
+        { measure: 'p99Ms', limit: '<= 250', value: 44, spread, passed: true },
+        { measure: 'lag', limit: '<= 200', value: 233, passed: false },
       ],
     })
     expect(text).toContain('peer: not measured, no toolchain')
@@ -83,6 +85,8 @@ describe('rowReport', () => {
     expect(text).toMatch(/^ {2}rate, nats-edge \/ relay +12\.000 +\(11\.000 to 13\.000\) +gate >= 10 +ok$/m)
     expect(text).toMatch(/^ {2}cpu, nats-edge \/ peer +- +gate <= 1 +not checked$/m)
     expect(text).toMatch(/^ {2}KiB per operation +30\.000 +gate <= 40 +ok$/m)
+    expect(text).toMatch(/^ {2}p99, ms +44\.000 +\(11\.000 to 13\.000\) +gate <= 250 +ok$/m)
+    expect(text).toMatch(/^ {2}event loop late by, p99, ms +233\.000 +gate <= 200 +FAILED$/m)
     expect(text).toContain('CPU s/10k under relay: relay 0.610')
   })
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { GateResult } from './gate.ts'
 import type { Machine } from './machine.ts'
+import type { Absolute } from './row.ts'
 import type { RowResult, SideResult } from './row-result.ts'
 import { median, type Spread } from './statistics.ts'
 
@@ -60,13 +61,19 @@ function range({ lowest, highest }: Spread): string {
   return `(${lowest.toFixed(3)} to ${highest.toFixed(3)})`
 }
 
+const absoluteTitles: Readonly<Record<string, string>> = {
+  memory: 'KiB per operation',
+  p99Ms: 'p99, ms',
+  lag: 'event loop late by, p99, ms',
+} satisfies Record<Absolute, string>
+
 /** A gate between sides of its own, or of another kind than the ratios of subject and reference. */
 function isNamed({ measure, between }: GateResult): boolean {
-  return between !== undefined || measure === 'memory'
+  return between !== undefined || Object.hasOwn(absoluteTitles, measure)
 }
 
 function namedCells(gate: GateResult): string[] {
-  const title = gate.between === undefined ? 'KiB per operation' : `${gate.measure}, ${gate.between}`
+  const title = absoluteTitles[gate.between === undefined ? gate.measure : ''] ?? `${gate.measure}, ${gate.between}`
   if (gate.passed === undefined) return [title, '-', '', ...gateCells(gate)]
   return [title, gate.value.toFixed(3), gate.spread === undefined ? '' : range(gate.spread), ...gateCells(gate)]
 }
@@ -85,7 +92,7 @@ function processLines(side: SideResult, cpuPer: number): string[] {
     .filter(([, cpu]) => cpu * cpuPer >= 0.0005)
     .map(([name, cpu]) => `${name} ${(cpu * cpuPer).toFixed(3)}`)
   const lines = [`  CPU s/${thousands(cpuPer)} under ${side.name}: ${shares.join(', ')}`]
-  lines.push(...coreLine(side), ...memoryLine(side))
+  lines.push(...coreLine(side), ...memoryLine(side), ...lagLine(side))
   for (const [what, count] of Object.entries(side.errors)) lines.push(`  ${side.name}: ${count} x ${what}`)
   if (side.otherCores !== undefined && side.otherCores > disturbingCores) {
     lines.push(
@@ -113,6 +120,11 @@ function coreLine({ name, rounds }: SideResult): string[] {
 function memoryLine({ name, rounds }: SideResult): string[] {
   const each = rounds.map(({ load }) => load.bytesEach).filter((bytes) => bytes !== undefined)
   return each.length === 0 ? [] : [`  KiB per operation of ${name}: ${(median(each) / 1024).toFixed(1)}`]
+}
+
+function lagLine({ name, rounds }: SideResult): string[] {
+  const lags = rounds.map(({ load }) => load.lagMs).filter((ms) => ms !== undefined)
+  return lags.length === 0 ? [] : [`  event loop of ${name} late by, p99: ${median(lags).toFixed(0)} ms`]
 }
 
 function thousands(count: number): string {

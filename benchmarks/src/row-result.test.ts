@@ -147,4 +147,21 @@ describe('summarizeRow', () => {
       { value: 1.5, passed: false },
     ])
   })
+
+  it('takes p99 and the lag of an event loop of one side as they are', async () => {
+    const late = async (name: string, lagMs: number, micros: number) => {
+      const side = fakeSide(fakeProcess(name, 0.1), { operations: 10, micros })
+      const timed: Side = { ...side, run: async (ms) => ({ ...(await side.run(ms)), lagMs }) }
+      return summarizeSide(timed, await rounds(timed, 3))
+    }
+    const gates = [
+      { measure: 'lag', atMost: 200 },
+      { measure: 'lag', of: 'side of theirs', atMost: 200 },
+      { measure: 'p99Ms', atMost: 250 },
+    ] as const
+    const sides = { subject: await late('ours', 12, 64_000), reference: await late('theirs', 233, 1000) }
+    const found = summarizeRow({ ...row, gates }, sides).gates
+    expect(found).toMatchObject([{ value: 12, passed: true }, { value: 233, passed: false }, { passed: true }])
+    expect(found[2]?.value).toBeCloseTo(64, 0)
+  })
 })

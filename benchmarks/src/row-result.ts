@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { checkGate, type GateResult, uncheckedGate } from './gate.ts'
 import { LatencyHistogram } from './latency-histogram.ts'
-import type { Gate, Ratio, Row, Side } from './row.ts'
+import type { Absolute, Gate, Ratio, Row, Side } from './row.ts'
 import type { Sample } from './sample.ts'
 import { median, ratios, type Spread, spread } from './statistics.ts'
 
@@ -88,18 +88,25 @@ function judge(gate: Gate, all: readonly SideResult[], { errors, missing }: Surr
     const absent = side === undefined ? of : against
     return uncheckedGate(named, missing[absent] ?? `no side is named "${absent}"`)
   }
-  if (gate.measure !== 'memory') return checkGate(named, compare(gate.measure, side, to))
-  if (gate.against === undefined) return checkGate(gate, spread(kibibytesEach(side)))
+  if (isRatio(gate.measure)) return checkGate(named, compare(gate.measure, side, to))
+  const valuesOf = absoluteValues[gate.measure]
+  if (gate.against === undefined) return checkGate(gate, spread(valuesOf(side)))
   // Memory comes in pages: what one round takes says little.
-  return checkGate(named, sum(kibibytesEach(side)) / sum(kibibytesEach(to)))
+  return checkGate(named, sum(valuesOf(side)) / sum(valuesOf(to)))
 }
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0)
 }
 
-function kibibytesEach({ rounds }: SideResult): number[] {
-  return rounds.map(({ load }) => (load.bytesEach ?? Number.NaN) / 1024)
+const absoluteValues: Readonly<Record<Absolute, (side: SideResult) => number[]>> = {
+  memory: ({ rounds }) => rounds.map(({ load }) => (load.bytesEach ?? Number.NaN) / 1024),
+  p99Ms: ({ rounds }) => rounds.map(({ p99Ms }) => p99Ms),
+  lag: ({ rounds }) => rounds.map(({ load }) => load.lagMs ?? Number.NaN),
+}
+
+function isRatio(measure: Ratio | Absolute): measure is Ratio {
+  return Object.hasOwn(sampleValues, measure)
 }
 
 export function summarizeSide(side: Side, rounds: readonly Sample[]): SideResult {

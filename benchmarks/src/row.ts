@@ -40,12 +40,16 @@ export interface Side {
 /** What two sides are compared by: one over the other in each round, and of the rounds the median. */
 export type Ratio = 'cpu' | 'rate' | 'p50' | 'p99'
 
+/** Of one side, in a unit of its own. */
+export type Absolute = 'memory' | 'p99Ms' | 'lag'
+
 /**
  * `memory`: KiB that an operation of one side holds, median of the rounds; a ratio over all rounds where
  * `against` names a side.
+ * `p99Ms`: of one side, median of the rounds. `lag`: how late the event loop of one side was, p99 in ms, median of the rounds.
  * `errors`: of all sides, all rounds.
  */
-export type Measure = Ratio | 'memory' | 'errors'
+export type Measure = Ratio | Absolute | 'errors'
 
 export type Gate = {
   readonly measure: Measure

@@ -8,6 +8,8 @@ export interface WsBroadcastOptions {
   readonly frame: Uint8Array
   /** Messages that each connection then gets. */
   readonly burst: number
+  /** From one round to the next, at least. Default 0. */
+  readonly everyMs?: number
   readonly durationMs: number
   /** How long a round is waited for when the time is up. Default 10000: longer than any timeout of ours. */
   readonly drainMs?: number
@@ -66,8 +68,11 @@ export class WsBroadcastLoad implements WsClientEvents {
   }
 
   #nextRound(): void {
-    if (this.#isSending) this.#startRound()
-    else this.#over()
+    const { everyMs = 0 } = this.#options
+    const waitMs = this.#roundStartedAt + everyMs - performance.now()
+    if (!this.#isSending) this.#over()
+    else if (waitMs > 0) setTimeout(() => this.#nextRound(), waitMs)
+    else this.#startRound()
   }
 
   #startRound(): void {

@@ -16,6 +16,8 @@ export interface WsClientOptions {
 export interface WsClientEvents {
   /** So many messages came with one read. */
   onMessages(client: WsClient, count: number): void
+  /** It has answered a ping. */
+  onPing?(client: WsClient): void
   /** `what` says why, in words an error can be counted under. */
   onEnd(client: WsClient, what: string): void
 }
@@ -46,7 +48,10 @@ export class WsClient {
   private constructor({ host, port, path, messageBytes }: WsClientOptions, events: WsClientEvents) {
     this.#events = events
     this.#frames = new FrameCounter(messageBytes, {
-      onPing: (payload) => void this.#socket.write(encodeClientFrame(payload, opcodes.pong)),
+      onPing: (payload) => {
+        this.#socket.write(encodeClientFrame(payload, opcodes.pong))
+        events.onPing?.(this)
+      },
     })
     const onread = { buffer: readBuffer, callback: (length: number) => this.#read(length) }
     this.#socket = connect({ host, port, noDelay: true, onread })

@@ -25,8 +25,13 @@ export class WsFleet implements WsClientEvents {
     return this.#clients.length
   }
 
-  /** Opens more clients, some at a time; operations are handshakes. */
-  async grow(count: number): Promise<LoadResult> {
+  /** Cuts the last ones, all at once. */
+  drop(count: number): void {
+    for (const client of this.#clients.splice(-count)) client.close('reset')
+  }
+
+  /** Opens more clients, so many at a time; operations are handshakes. */
+  async grow(count: number, atOnce: number = handshakesAtOnce): Promise<LoadResult> {
     const tally = new LoadTally()
     let begun = 0
     const openSome = async (): Promise<void> => {
@@ -41,7 +46,7 @@ export class WsFleet implements WsClientEvents {
         }
       }
     }
-    await Promise.all(Array.from({ length: Math.min(handshakesAtOnce, count) }, openSome))
+    await Promise.all(Array.from({ length: Math.min(atOnce, count) }, openSome))
     return this.#withStrays(tally.result())
   }
 
@@ -61,6 +66,10 @@ export class WsFleet implements WsClientEvents {
   onMessages(client: WsClient, count: number): void {
     if (this.#load === undefined) this.#stray('message nobody waited for', count)
     else this.#load.onMessages(client, count)
+  }
+
+  onPing(client: WsClient): void {
+    this.#load?.onPing?.(client)
   }
 
   onEnd(client: WsClient, what: string): void {

@@ -14,8 +14,13 @@ export type WsLoadCommand =
       readonly kind: 'broadcast'
       readonly message: string
       readonly burst: number
+      readonly everyMs?: number
       readonly durationMs: number
     }
+  /** Nothing is sent: operations are pings of the server that were answered. */
+  | { readonly kind: 'rest'; readonly durationMs: number }
+  /** The last `count` clients are cut and come back at once, while all others go on sending. */
+  | { readonly kind: 'reconnect'; readonly count: number; readonly message: string }
   | { readonly kind: 'accept'; readonly parallel: number; readonly durationMs: number }
 
 /** Reads the first argument of the process, as JSON: the server all its clients connect to. */

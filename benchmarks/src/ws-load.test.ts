@@ -7,6 +7,8 @@ import { WsBroadcastLoad } from './ws-broadcast-load.ts'
 import { WsEchoLoad, type WsEchoOptions } from './ws-echo-load.ts'
 import { WsFleet } from './ws-fleet.ts'
 import { encodeClientFrame } from './ws-frame.ts'
+import { reconnect } from './ws-reconnect-load.ts'
+import { WsRestLoad } from './ws-rest-load.ts'
 import { startTestServer, type TestServer } from './ws-server.test-support.ts'
 
 const message = 'x'.repeat(32)
@@ -121,6 +123,14 @@ describe('WsBroadcastLoad', () => {
     expect(operations).toBeGreaterThan(4 * burst)
   })
 
+  it('begins a round no sooner than it is told to', async () => {
+    const server = await serve(toAll(() => 1))
+    const load = new WsBroadcastLoad({ frame, burst: 1, everyMs: 60, durationMs: 100, drainMs: 5000 })
+    const { operations, errors } = await (await fleetOf(server, 4)).run(load)
+    // At 0 and at 60 ms; the next would begin at 120.
+    expect([operations, errors]).toEqual([8, {}])
+  })
+
   it('counts what is lost', async () => {
     const server = await serve(toAll((rounds) => (rounds === 2 ? 1 : 2)))
     const { errors } = await (await fleetOf(server, 3)).run(broadcast(2))
@@ -149,6 +159,48 @@ describe('WsFleet', () => {
     const server = await serve(() => {})
     const fleet = new WsFleet({ ...server.target, path: '/elsewhere' })
     expect(await fleet.grow(2)).toMatchObject({ operations: 0, errors: { 'answer "HTTP/1.1 400 Bad Request"': 2 } })
+  })
+})
+
+describe('WsRestLoad', () => {
+  it('counts pings that were answered, and everything else as an error', async () => {
+    let pongs = 0
+    const server = await serve((ws) => ws.on('pong', () => (pongs += 1)))
+    const fleet = await fleetOf(server, 3)
+    const resting = fleet.run(new WsRestLoad(300))
+    const [first, ...others] = server.clients
+    for (const client of others) client.ping()
+    first?.send(message)
+    first?.terminate()
+    const result = await resting
+    expect(result).toMatchObject({ operations: 2, errors: { 'message nobody asked for': 1 } })
+    expect(Object.values(result.errors)).toEqual([1, 1])
+    await expect.poll(() => pongs).toBe(2)
+  })
+})
+
+describe('reconnect', () => {
+  it('cuts the last clients at once and counts how they come back, while the others are answered', async () => {
+    let accepted = 0
+    let answered = 0
+    const server = await serve((ws) => {
+      accepted += 1
+      ws.on('message', (data: Buffer) => {
+        answered += 1
+        ws.send(data)
+      })
+    })
+    const fleet = await fleetOf(server, 104)
+    const result = await reconnect(fleet, 100, frame, 1)
+    expect([result.operations, result.errors, accepted, fleet.size]).toEqual([100, {}, 204, 104])
+    await expect.poll(() => server.clients.size).toBe(104)
+    expect(answered).toBeGreaterThan(0)
+  })
+
+  it('counts the others that end', async () => {
+    const server = await serve((ws) => ws.on('message', () => ws.terminate()))
+    const { operations, errors } = await reconnect(await fleetOf(server, 102), 100, frame, 1)
+    expect([operations, Object.values(errors)]).toEqual([100, [2]])
   })
 })
 

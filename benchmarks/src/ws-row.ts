@@ -30,6 +30,8 @@ export interface WsWork {
   readonly connections: number
   /** How long each message of the server is. Default any length. */
   readonly messageBytes?: number
+  /** How often every connection is pinged. Default what each server does by itself. */
+  readonly heartbeatMs?: number
   /** The load of one round. */
   readonly load: (durationMs: number) => WsLoadCommand
 }
@@ -59,8 +61,8 @@ export async function startOurSide(bench: Bench, name: string, work: WsWork): Pr
   return startSide(bench, await bench.start(name, 'ws-gateway-server', [serverArgument(work)]), work)
 }
 
-function serverArgument({ task, binding = 'mount', codec = 'raw' }: WsWork): string {
-  return JSON.stringify({ task, binding, codec } satisfies ServerWork)
+function serverArgument({ task, binding = 'mount', codec = 'raw', heartbeatMs }: WsWork): string {
+  return JSON.stringify({ task, binding, codec, heartbeatMs } satisfies ServerWork)
 }
 
 /** Gives a server a load of its own: its connections stay open while the others are measured. */
@@ -81,12 +83,36 @@ async function startSide(bench: Bench, server: StartedServer, work: WsWork): Pro
     measured,
     run: async (durationMs) => {
       const command = load(durationMs)
-      if (command.kind !== 'grow') return send(command, durationMs)
-      const before = await measured.memoryBytes?.()
-      const result = await send(command, 0)
-      const after = await measured.memoryBytes?.()
-      if (before === undefined || after === undefined) return result
-      return { ...result, bytesEach: Math.max(0, after - before) / result.operations }
+      const run = (): Promise<LoadResult> => send(command, durationMs)
+      if (command.kind === 'grow') return withGrowth(measured, run)
+      if (command.kind === 'rest') return withMemory(measured, connections, run)
+      return command.kind === 'reconnect' ? withLag(measured, run) : run()
     },
   }
+}
+
+type Run = () => Promise<LoadResult>
+
+/** Adds what each operation made the server hold. */
+async function withGrowth(measured: BenchProcess, run: Run): Promise<LoadResult> {
+  const before = await measured.memoryBytes?.()
+  const result = await run()
+  const after = await measured.memoryBytes?.()
+  if (before === undefined || after === undefined) return result
+  return { ...result, bytesEach: Math.max(0, after - before) / result.operations }
+}
+
+/** Adds all that the server holds, for each connection. */
+async function withMemory(measured: BenchProcess, connections: number, run: Run): Promise<LoadResult> {
+  const result = await run()
+  const bytes = await measured.memoryBytes?.()
+  return bytes === undefined ? result : { ...result, bytesEach: bytes / connections }
+}
+
+/** Adds how late the event loop of the server was meanwhile. */
+async function withLag(measured: BenchProcess, run: Run): Promise<LoadResult> {
+  await measured.loopLagMs?.()
+  const result = await run()
+  const lagMs = await measured.loopLagMs?.()
+  return lagMs === undefined ? result : { ...result, lagMs }
 }

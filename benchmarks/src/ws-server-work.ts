@@ -17,6 +17,8 @@ export interface ServerWork {
   readonly binding: 'mount' | 'attach'
   /** What our side understands of messages. */
   readonly codec: 'raw' | 'json'
+  /** How often every connection is pinged. Default what each server does by itself. */
+  readonly heartbeatMs?: number | undefined
 }
 
 /** The path every server of these rows listens on. */

@@ -7,7 +7,9 @@ import { announceReady } from '../command-channel.ts'
 import { benchPath, parseServerWork, type ServerTask } from '../ws-server-work.ts'
 
 const clients = new Set<WebSocket>()
-const onMessage = listenerFor(parseServerWork(process.argv[2]).task)
+const alive = new WeakSet<WebSocket>()
+const { task, heartbeatMs } = parseServerWork(process.argv[2])
+const onMessage = listenerFor(task)
 const server = new WebSocketServer({ host: '127.0.0.1', port: 0, path: benchPath, clientTracking: false })
 
 server.on('connection', (ws) => {
@@ -16,8 +18,19 @@ server.on('connection', (ws) => {
   // A client that is cut off is no failure of the server.
   ws.on('error', () => {})
   ws.on('message', onMessage)
+  if (heartbeatMs === undefined) return
+  alive.add(ws)
+  ws.on('pong', () => alive.add(ws))
 })
+if (heartbeatMs !== undefined) setInterval(pingAll, heartbeatMs)
 server.on('listening', () => announceReady({ port: (server.address() as AddressInfo).port }))
+
+function pingAll(): void {
+  for (const client of clients) {
+    if (alive.delete(client)) client.ping()
+    else client.terminate()
+  }
+}
 
 type Listener = (this: WebSocket, data: Buffer, isBinary: boolean) => void
 

@@ -29,7 +29,7 @@ const manyConnections = 100_000
 let answered = 0
 let failed = 0
 
-const { task, binding, codec } = parseServerWork(process.argv[2])
+const { task, binding, codec, heartbeatMs } = parseServerWork(process.argv[2])
 const gateway = wsGateway({
   maxConnections: manyConnections,
   maxConnectionsPerIp: manyConnections,
@@ -40,6 +40,7 @@ gateway
   .channel(benchPath, {
     codec: codec === 'json' ? jsonCodec() : rawCodec(),
     maxConnections: manyConnections,
+    ...(heartbeatMs !== undefined && { heartbeatMs }),
     messagesPerSecond: 1_000_000,
     bytesPerSecond: 1_000_000_000,
     ...(task.kind === 'broadcast' && { onOpen: async (connection) => void (await connection.join(room)) }),

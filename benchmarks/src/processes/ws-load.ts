@@ -7,6 +7,8 @@ import { WsEchoLoad } from '../ws-echo-load.ts'
 import { WsFleet } from '../ws-fleet.ts'
 import { encodeClientFrame } from '../ws-frame.ts'
 import { parseWsTarget, type WsLoadCommand } from '../ws-load-command.ts'
+import { reconnect } from '../ws-reconnect-load.ts'
+import { WsRestLoad } from '../ws-rest-load.ts'
 
 const target = parseWsTarget(process.argv[2])
 const fleet = new WsFleet(target)
@@ -23,6 +25,10 @@ function answer(command: WsLoadCommand) {
       return fleet.grow(command.count)
     case 'echo':
       return fleet.run(new WsEchoLoad({ ...command, frame: framed(command.message) }))
+    case 'rest':
+      return fleet.run(new WsRestLoad(command.durationMs))
+    case 'reconnect':
+      return reconnect(fleet, command.count, framed(command.message))
     case 'broadcast':
       return fleet.run(new WsBroadcastLoad({ ...command, frame: framed(command.message) }))
     default:

@@ -2,7 +2,6 @@
 import type { Gate, Row } from '../row.ts'
 import { echoMessage, noErrors, startWsSides, wsSides, wsTimes } from '../ws-row.ts'
 
-const connections = 5000
 const { plain, go } = wsSides
 
 export const rows: readonly Row[] = [
@@ -13,9 +12,18 @@ export const rows: readonly Row[] = [
   ]),
   // 8 times as many.
   broadcastRow('burst', 10, [{ measure: 'cpu', against: plain, atMost: 0.125 }]),
+  {
+    ...broadcastRow('paced', 1, [{ measure: 'p99Ms', atMost: 250 }], { connections: 2000, everyMs: 100 }),
+    title: 'one message of 32 bytes to each of 2000 connections, ten times a second',
+  },
 ]
 
-function broadcastRow(name: string, burst: number, gates: readonly Gate[]): Row {
+function broadcastRow(
+  name: string,
+  burst: number,
+  gates: readonly Gate[],
+  { connections = 5000, everyMs = 0 }: { readonly connections?: number; readonly everyMs?: number } = {},
+): Row {
   return {
     name: `ws-broadcast-${name}`,
     title: `${burst === 1 ? 'one message' : `${burst} messages`} of 32 bytes to each of ${connections} connections, round after round`,
@@ -27,7 +35,7 @@ function broadcastRow(name: string, burst: number, gates: readonly Gate[]): Row 
         task: { kind: 'broadcast', burst, message: echoMessage },
         connections,
         messageBytes: echoMessage.length,
-        load: (durationMs) => ({ kind: 'broadcast', message: echoMessage, burst, durationMs }),
+        load: (durationMs) => ({ kind: 'broadcast', message: echoMessage, burst, everyMs, durationMs }),
       }),
   }
 }
