@@ -87,7 +87,7 @@ export class Outlet {
     if (only === undefined) return
     if (pieces.length === 1) {
       pieces.length = 0
-      this.#transport.write(only)
+      this.#transport.write(this.#transport.queuedBytes > 0 ? compact(only) : only)
       return
     }
     this.#pieces = []
@@ -95,6 +95,12 @@ export class Outlet {
     if (bytes > joinedBytes && pieces.length <= maxListed) this.#transport.writeAll(pieces)
     else this.#transport.write(joined(pieces, bytes))
   }
+}
+
+// What has to wait is kept with the whole buffer it was read into: a client that takes nothing of many short reads would
+// cost a hundred times what is queued for it.
+function compact(bytes: Uint8Array): Uint8Array {
+  return bytes.length * 2 < bytes.buffer.byteLength ? Buffer.from(bytes) : bytes
 }
 
 function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {
