@@ -17,7 +17,14 @@ export interface GatewayProcessState {
 
 type Told = { readonly state: GatewayProcessState } | { readonly ports: { readonly tcp: number; readonly ws: number } }
 
-const programFile = fileURLToPath(new URL('gateway-program.js', import.meta.url))
+export interface ProcessOptions {
+  /** How many files and sockets the process may open. */
+  readonly maxDescriptors?: number
+  /** Another program that answers as this one does. */
+  readonly program?: URL
+}
+
+const wireProgram = new URL('gateway-program.js', import.meta.url)
 
 /** A gateway in a process of its own, whose options are plain data. */
 export class GatewayProcess {
@@ -31,8 +38,11 @@ export class GatewayProcess {
     this.#output = output
   }
 
-  /** `maxDescriptors` bounds how many files and sockets the process may open. */
-  static async start(options: object, { maxDescriptors }: { maxDescriptors?: number } = {}): Promise<GatewayProcess> {
+  static async start(
+    options: object,
+    { maxDescriptors, program = wireProgram }: ProcessOptions = {},
+  ): Promise<GatewayProcess> {
+    const programFile = fileURLToPath(program)
     const limit = maxDescriptors === undefined ? '' : `ulimit -n ${maxDescriptors}; `
     const command = `${limit}exec "$0" --expose-gc "$@"`
     const child = spawn('sh', ['-c', command, process.execPath, programFile, JSON.stringify(options)], {

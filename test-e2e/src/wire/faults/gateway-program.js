@@ -39,6 +39,7 @@ function state() {
       connecting: count('TCPConnectWrap'),
       writing: count('WriteWrap') + count('ShutdownWrap'),
       timers: count('Timeout') + count('Immediate'),
+      listeners: process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0),
       descriptors: descriptors(),
     },
     heapBytes: process.memoryUsage().heapUsed,

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { describe, expect, inject, it, onTestFinished } from 'vitest'
+import { type Binary, startFullBroker, type TransportName } from '../client-rig.ts'
+import { eventually } from '../web-socket-rig.ts'
+import { GatewayProcess, type GatewayProcessState } from './gateway-process.ts'
+import { StreamClient } from './stream-client.ts'
+
+const newest = inject('natsServers').at(-1) as Binary
+const isLong = inject('propertyRuns') >= 100_000
+const mebibyte = 1_048_576
+const highWaterBytes = mebibyte
+const readBytes = 65_536
+// The last message may have come in part, and a WebSocket says a little around it.
+const bound = highWaterBytes + 2 * readBytes
+// A read that filled more than half of its buffer is kept in it.
+const boundInBuffers = 2 * bound
+const readers = 5
+const payloadBytes = 60_000
+// Thirty times what may be held for each, and less than a server takes for slow itself.
+const eachBytes = 30 * mebibyte
+// Pages of the process come and go in larger steps; without a bound it would be all.
+const residentBound = (eachBytes * 2) / 3
+const count = Math.ceil(eachBytes / payloadBytes)
+const message = `PUB flood ${payloadBytes}\r\n${'x'.repeat(payloadBytes)}\r\n`
+const ways: readonly TransportName[] = ['tcp', 'ws']
+
+async function startGateway(url: string): Promise<GatewayProcess> {
+  const limits = { highWaterBytes, slowClientMs: 60_000 }
+  const gateway = await GatewayProcess.start({ backends: [{ url }], limits })
+  onTestFinished(async () => void (await gateway.end()))
+  return gateway
+}
+
+function tell(what: string, before: GatewayProcessState, during: GatewayProcessState): void {
+  const grown = (key: 'bufferBytes' | 'heapBytes' | 'residentBytes'): string =>
+    `${key} ${Math.round((during[key] - before[key]) / readers / 1024)}`
+  process.stderr.write(
+    `${what}, KiB for each of ${readers}: queued ${Math.round((during.held['queuedBytes'] ?? 0) / readers / 1024)}, ` +
+      `${grown('bufferBytes')}, ${grown('heapBytes')}, ${grown('residentBytes')}\n`,
+  )
+}
+
+/** What is held for those who take nothing, once that has stopped to grow. */
+async function filled(
+  gateway: GatewayProcess,
+  size: (state: GatewayProcessState) => number,
+): Promise<GatewayProcessState> {
+  let last = -1
+  return gateway.settled((state) => {
+    const isSame = size(state) > 0 && size(state) === last
+    last = size(state)
+    return isSame
+  })
+}
+
+describe.each(ways)('reliability F9: by %s, who takes nothing costs no more than the high water and a read', (way) => {
+  it('a client, of a flood of large messages', async () => {
+    const broker = await startFullBroker(newest, 'write_deadline: "60s"')
+    onTestFinished(() => broker.stop())
+    const gateway = await startGateway(broker.url)
+    const { addresses } = gateway
+    const deaf = await Promise.all(
+      Array.from({ length: readers }, () => StreamClient.connected(way, addresses, 'SUB flood 1\r\n')),
+    )
+    const from = await StreamClient.connected('tcp', addresses)
+    const before = await gateway.state()
+    for (const client of deaf) client.pause()
+    for (let i = 0; i < count; i++) await from.send(message)
+    const during = await filled(gateway, ({ held }) => held['queuedBytes'] ?? 0)
+    tell(`a flood to clients by ${way}`, before, during)
+    expect(during.held['queuedBytes']).toBeGreaterThan(readers * highWaterBytes)
+    expect(during.held['queuedBytes']).toBeLessThan(readers * bound)
+    expect(during.bufferBytes - before.bufferBytes).toBeLessThan(readers * boundInBuffers)
+    expect(during.residentBytes - before.residentBytes).toBeLessThan(readers * residentBound)
+    for (const client of deaf) client.resume()
+    const all = count * `MSG flood 1 ${payloadBytes}\r\n\r\n`.length + count * payloadBytes
+    await eventually(() => deaf.every(({ bytes, isClosed }) => bytes > all || isClosed), 30_000)
+    expect(deaf.filter(({ isClosed }) => isClosed)).toEqual([])
+    const after = await gateway.settled(({ held }) => held['queuedBytes'] === 0)
+    expect(after.held).toEqual({ ...before.held, descriptors: after.held['descriptors'] })
+    expect(after.bufferBytes - before.bufferBytes).toBeLessThan(readers * 5 * readBytes)
+    for (const client of [from, ...deaf]) client.destroy()
+  }, 60_000)
+
+  it('a client, of small messages that come one by one', async () => {
+    const broker = await startFullBroker(newest, 'write_deadline: "60s"')
+    onTestFinished(() => broker.stop())
+    const gateway = await startGateway(broker.url)
+    const { addresses } = gateway
+    const deaf = await Promise.all(
+      Array.from({ length: readers }, () => StreamClient.connected(way, addresses, 'SUB drip 1\r\nSUB fill 2\r\n')),
+    )
+    const from = await StreamClient.connected('tcp', addresses)
+    const before = await gateway.state()
+    for (const client of deaf) client.pause()
+    // What the system takes for one who does not read, then what is held here.
+    let queued = before
+    const fill = `PUB fill ${payloadBytes}\r\n${'x'.repeat(payloadBytes)}\r\n`
+    while ((queued.held['queuedBytes'] ?? 0) < readers * 50_000) {
+      for (let i = 0; i < 4; i++) await from.send(fill)
+      queued = await gateway.state()
+    }
+    queued = await filled(gateway, ({ held }) => held['queuedBytes'] ?? 0)
+    const drops = isLong ? 5000 : 500
+    for (let i = 0; i < drops; i++) {
+      await from.send('PUB drip 20\r\n01234567890123456789\r\nPING\r\n')
+      const pongs = from.bytes
+      await eventually(() => from.bytes > pongs || from.isClosed)
+    }
+    const during = await gateway.state()
+    tell(`${drops} small messages to clients by ${way}`, queued, during)
+    const dripped = (during.held['queuedBytes'] ?? 0) - (queued.held['queuedBytes'] ?? 0)
+    expect(dripped).toBeGreaterThanOrEqual(readers * drops * 'MSG drip 1 20\r\n01234567890123456789\r\n'.length)
+    expect((during.bufferBytes - queued.bufferBytes) / dripped).toBeLessThan(3)
+    for (const client of [from, ...deaf]) client.destroy()
+  }, 60_000)
+
+  it('a server, whose clients go on to publish', async () => {
+    const server = await deafServer()
+    const gateway = await startGateway(server.url)
+    const publishers = await Promise.all(
+      Array.from({ length: readers }, () => StreamClient.connected(way, gateway.addresses)),
+    )
+    const before = await gateway.state()
+    server.pause()
+    let sent = 0
+    while (publishers.some(({ unsentBytes }) => unsentBytes < eachBytes) && sent < 20 * count) {
+      for (const publisher of publishers) void publisher.send(message)
+      sent++
+      if (sent % 20 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    const during = await filled(gateway, ({ bufferBytes }) => bufferBytes)
+    tell(`publishes by ${way} to a server`, before, during)
+    expect(during.bufferBytes - before.bufferBytes).toBeLessThan(readers * boundInBuffers)
+    expect(during.residentBytes - before.residentBytes).toBeLessThan(readers * residentBound)
+    // The rest is where it came from, and all of it arrives.
+    for (const { unsentBytes } of publishers) expect(unsentBytes).toBeGreaterThan(eachBytes / 2)
+    const already = server.bytes
+    server.resume()
+    await eventually(() => server.bytes >= readers * sent * message.length, 30_000)
+    expect(already).toBeLessThan(server.bytes)
+    for (const client of publishers) client.destroy()
+    const after = await gateway.settled(({ held }) => held['tcp'] === 0 && held['ws'] === 0)
+    expect(after.bufferBytes - before.bufferBytes).toBeLessThan(readers * 5 * readBytes)
+  }, 60_000)
+})
+
+interface DeafServer {
+  readonly url: string
+  /** Of messages. */
+  readonly bytes: number
+  pause(): void
+  resume(): void
+}
+
+/** A server that greets, answers PINGs, and may stop to read. */
+async function deafServer(): Promise<DeafServer> {
+  const sockets: Socket[] = []
+  let bytes = 0
+  const server = createServer((socket) => {
+    sockets.push(socket)
+    socket.on('error', () => undefined)
+    socket.write('INFO {"server_id":"deaf","max_payload":1048576,"headers":true}\r\n')
+    socket.on('data', (chunk) => {
+      const text = chunk.subarray(0, 200).toString('latin1')
+      if (text.startsWith('CONNECT')) socket.write('PONG\r\n')
+      else bytes += chunk.length
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return {
+    url: `nats://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get bytes() {
+      return bytes
+    },
+    pause: () => {
+      for (const socket of sockets) socket.pause()
+    },
+    resume: () => {
+      for (const socket of sockets) socket.resume()
+    },
+  }
+}
