@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, inject, it, vi } from 'vitest'
 import type { ChannelOptions } from './channel-options.ts'
 import { fleetSize, launchFleet, say, type Sailor } from './fleet.test-support.ts'
 import { eventsOf, startGateway, statOf, type Rig } from './gateway.test-support.ts'
@@ -158,6 +158,8 @@ describe('a fifth of many clients that stop to read', () => {
       }
       const figures = `${calmMs.toFixed(1)} ms while they read, ${roughMs.toFixed(1)} ms after`
       await annotate(`${overflow}, ${slow.length} of ${count}: p99 of the others ${figures}`)
+      // The long job is alone on its machine: there it may be no more than a tenth.
+      if (inject('propertyRuns') >= 100_000) expect(roughMs).toBeLessThan(calmMs * 1.1)
     },
   )
 })

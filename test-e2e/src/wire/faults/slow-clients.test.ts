@@ -56,8 +56,8 @@ it(`reliability F9: ${deafClients} of ${clients} clients take nothing, and the o
   process.stderr.write(
     `p99 of PING with ${deafClients} deaf of ${clients}: ${loudMs.toFixed(1)} ms, ${ratio} times that without\n`,
   )
-  // While nobody reads for the deaf there is less to do, not more: a multiple would be their doing.
-  if (isLong) expect(loudMs / calmMs).toBeLessThan(2)
+  // While nobody reads for the deaf there is less to do, not more. The long job is alone on its machine.
+  if (isLong) expect(loudMs / calmMs).toBeLessThan(1.1)
 
   for (const { socket } of [...others, ...takers, from]) socket.destroy()
   const after = await gateway.settled(({ held }) => JSON.stringify(held) === JSON.stringify(before.held))
