@@ -6,11 +6,18 @@ export interface Flushable {
   flushScheduled(): void
 }
 
+// With more sockets a tick than this, writing all of them at its end costs less than answering each at once.
+const fewSockets = 4
+
 /** Flushes what was added during a tick at its end, or `batchMs` later, and joins equal queues into one buffer. */
 export class FlushList {
   readonly #batchMs: number
   #list: Flushable[] = []
   #timer: NodeJS.Timeout | undefined
+  #isRunning = false
+  // Flushed before the end of this tick.
+  #hurried = 0
+  #isCalm = true
   #joinedFrames: readonly Frame[] = []
   #joined: Buffer | undefined
 
@@ -18,8 +25,21 @@ export class FlushList {
     this.#batchMs = batchMs
   }
 
+  /** Whether somebody wants messages to wait for more of them. */
+  get isPatient(): boolean {
+    return this.#batchMs > 0
+  }
+
+  /** Whether there is so little to flush, in this tick and the one before, that an answer need not wait for more. */
+  mayHurry(): boolean {
+    if (!this.#isCalm || this.#hurried + this.#list.length >= fewSockets) return false
+    this.#hurried += 1
+    if (this.#hurried + this.#list.length === 1) setImmediate(this.#run)
+    return true
+  }
+
   add(flushable: Flushable): void {
-    if (this.#list.push(flushable) > 1) return
+    if (this.#list.push(flushable) + this.#hurried > 1) return
     if (this.#batchMs === 0) setImmediate(this.#run)
     else this.#timer = setTimeout(this.#run, this.#batchMs)
   }
@@ -30,8 +50,11 @@ export class FlushList {
     const joined = Buffer.allocUnsafe(bytes)
     let at = 0
     for (const frame of frames) at = frame.encodeInto(joined, at)
-    this.#joinedFrames = frames
-    this.#joined = joined
+    // Outside of a run nobody would ask again, nor forget it.
+    if (this.#isRunning) {
+      this.#joinedFrames = frames
+      this.#joined = joined
+    }
     return joined
   }
 
@@ -44,7 +67,11 @@ export class FlushList {
   readonly #run = (): void => {
     const list = this.#list
     this.#list = []
+    this.#isCalm = this.#hurried + list.length <= fewSockets
+    this.#hurried = 0
+    this.#isRunning = true
     for (const flushable of list) flushable.flushScheduled()
+    this.#isRunning = false
     this.#joinedFrames = []
     this.#joined = undefined
   }

@@ -2,6 +2,7 @@
 import type { FlushList } from './flush-list.ts'
 import type { Frame } from './frame.ts'
 import type { OutboundLimits } from './overflow-policy.ts'
+import { atEndOfTurn } from './turn-end.ts'
 import type { Wire } from './wire.ts'
 import { WsError } from './ws-error.ts'
 
@@ -40,6 +41,9 @@ export interface OutboxOwner {
 // A burst this large is not kept until the end of the tick.
 const flushNowBytes = 65_536
 
+// Whether a chunk of the client is being taken, and whether a message of it was answered.
+const turn = { none: 0, open: 1, answered: 2 } as const
+
 const none: Frame[] = []
 Object.freeze(none)
 
@@ -52,6 +56,7 @@ export class SendQueue implements Outbox {
   #frames: Frame[] = none
   #bytes = 0
   #isScheduled = false
+  #turn: (typeof turn)[keyof typeof turn] = turn.none
   // A write callback is awaited: until then the socket has more than it should.
   #isBlocked = false
   #isMakingRoom = false
@@ -109,13 +114,34 @@ export class SendQueue implements Outbox {
     else this.#frames.push(frame)
     this.#bytes += frame.size
     this.acceptedBytes += frame.size
-    if (!this.#isScheduled) {
-      this.#isScheduled = true
-      this.#flushList.add(this)
-    } else if (this.#bytes >= flushNowBytes) {
-      this.flush()
-    }
+    if (frame.isReply && this.#turn !== turn.none) this.#turn = turn.answered
+    else if (this.#schedule()) return true
+    if (this.#bytes >= flushNowBytes) this.flush()
     return true
+  }
+
+  /** A chunk of the client is about to be taken: a lone reply to it may leave when its turn ends, before the tick does. */
+  beginTurn(): void {
+    if (!this.#flushList.isPatient && this.#turn === turn.none) this.#turn = turn.open
+  }
+
+  /** The chunk was taken. With `isBusy` promises may have more replies: the turn lasts until they are settled. */
+  endTurn(isBusy: boolean): void {
+    if (isBusy && this.#turn !== turn.none) atEndOfTurn(this)
+    else this.flushTurn()
+  }
+
+  /** Hands the socket a lone reply to the chunk, where few have one; whatever is more waits for the end of the tick. */
+  flushTurn(): void {
+    const wasAnswered = this.#turn === turn.answered
+    this.#turn = turn.none
+    if (!wasAnswered) return
+    if (this.#frames.length !== 1 || !this.#flushList.mayHurry()) {
+      this.#schedule()
+      return
+    }
+    this.flush()
+    if (!this.#isBlocked) this.#wake()
   }
 
   /** Hands the socket as much as it may have. Called by the flush list once a tick. */
@@ -222,6 +248,14 @@ export class SendQueue implements Outbox {
     this.discard()
     this.#wake()
     this.#onEmpty?.()
+  }
+
+  /** Asks for the flush at the end of the tick; false where that was done. */
+  #schedule(): boolean {
+    if (this.#isScheduled) return false
+    this.#isScheduled = true
+    this.#flushList.add(this)
+    return true
   }
 
   readonly #onWritten = (): void => {

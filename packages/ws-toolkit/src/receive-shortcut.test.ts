@@ -10,6 +10,8 @@ const Receiver = Reflect.get(ws, 'Receiver') as new (options?: object) => Writab
 
 const maxPayload = 20_000
 
+const noTurns = { isBusy: false, outbox: { beginTurn: () => {}, endTurn: () => {} } }
+
 /** A frame as a client writes it. */
 function frame(payload: Uint8Array, first = 0x82, mask: readonly number[] = [0, 0, 0, 0]): Buffer {
   const { length } = payload
@@ -36,6 +38,7 @@ async function heard(chunks: readonly Buffer[], way: 'directly' | 'by ws'): Prom
   if (way === 'directly') {
     const socket = { extensions: '', _receiver: receiver } as unknown as ws.WebSocket
     const taker = {
+      ...noTurns,
       received: (bytes: Buffer, binary: boolean) => {
         direct += 1
         record(bytes, binary)
@@ -142,6 +145,8 @@ describe('takeDirectly', () => {
       socket: { extensions: '', _receiver: Object.assign(new Receiver(), { write: () => true }) },
     },
   ])('leaves everything to a ws that $what', ({ socket }) => {
-    expect(takeDirectly(socket as unknown as ws.WebSocket, { received: () => expect.unreachable() })).toBe(false)
+    expect(takeDirectly(socket as unknown as ws.WebSocket, { ...noTurns, received: () => expect.unreachable() })).toBe(
+      false,
+    )
   })
 })

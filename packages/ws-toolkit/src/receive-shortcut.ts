@@ -6,6 +6,12 @@ import type { WebSocket } from 'ws'
 /** Who takes the messages of a socket. */
 export interface MessageTaker {
   received(bytes: Buffer, binary: boolean): void
+  /** Whether requests are under way. */
+  readonly isBusy: boolean
+  readonly outbox: {
+    beginTurn(): void
+    endTurn(isBusy: boolean): void
+  }
 }
 
 /** What of the receiver of `ws` has to be as it is here; none of it is documented. */
@@ -60,9 +66,15 @@ function isReceiver(value: unknown): value is Receiver {
 
 function write(this: Receiver, chunk: Buffer): boolean {
   const { [takerSymbol]: taker, _maxPayload: maxPayload } = this
-  const taken = taker === undefined || !isBetweenMessages(this) ? 0 : takeAll(chunk, maxPayload, taker)
-  if (taken === chunk.length) return true
-  return writeToWs.call(this, taken === 0 ? chunk : chunk.subarray(taken))
+  if (taker === undefined) return writeToWs.call(this, chunk)
+  taker.outbox.beginTurn()
+  try {
+    const taken = isBetweenMessages(this) ? takeAll(chunk, maxPayload, taker) : 0
+    if (taken === chunk.length) return true
+    return writeToWs.call(this, taken === 0 ? chunk : chunk.subarray(taken))
+  } finally {
+    taker.outbox.endTurn(taker.isBusy)
+  }
 }
 
 function isBetweenMessages({

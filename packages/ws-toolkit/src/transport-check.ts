@@ -96,7 +96,8 @@ const received = ['8181000000006189800000000081810000000062818100', '00000063']
 function receivingFault(ws: RouteSocket, stream: MemoryStream): string | undefined {
   const heard: string[] = []
   const hear = (bytes: unknown): void => void heard.push(String(bytes))
-  if (!takeDirectly(ws, { received: hear })) return undefined
+  if (!takeDirectly(ws, { received: hear, isBusy: false, outbox: { beginTurn: ignore, endTurn: ignore } }))
+    return undefined
   ws.on('message', hear)
   const receiver: unknown = Reflect.get(ws, '_receiver')
   if (!(receiver instanceof Writable)) return undefined
