@@ -101,11 +101,59 @@ describe('readIntoBuffer', () => {
     await expect.poll(() => isOver().closed).toBe(true)
   })
 
-  it('leaves a socket alone that has been read from', async () => {
+  it('takes over from a socket that has been read from', async () => {
     const { client, accepted } = await accept()
     client.write('early')
     accepted.resume()
-    await once(accepted, 'data')
+    const [early] = (await once(accepted, 'data')) as [Buffer]
+    const source = readIntoBuffer(accepted, 65_536)
+    let text = ''
+    if (source !== undefined) source.receive = (chunk) => (text += Buffer.from(chunk).toString()) === ''
+    client.write('later')
+    await expect.poll(() => text).toBe('later')
+    expect(early.toString()).toBe('early')
+  })
+
+  it('takes over from within a data event, and stays paused where it pauses there', async () => {
+    const { client, accepted } = await accept()
+    let text = ''
+    accepted.once('data', () => {
+      const source = readIntoBuffer(accepted, 65_536)
+      if (source !== undefined) source.receive = (chunk) => (text += Buffer.from(chunk).toString()) === ''
+      accepted.pause()
+    })
+    client.write('early')
+    accepted.resume()
+    await once(accepted, 'pause')
+    const isTaken = new Promise((resolve) => client.write('x'.repeat(20_000_000), resolve))
+    // Round trips on other connections are long enough for whatever is read in spite of that.
+    for (let i = 0; i < 20; i++) await accept()
+    expect(text.length).toBeLessThanOrEqual(65_536)
+    accepted.resume()
+    await isTaken
+    await expect.poll(() => text.length).toBe(20_000_000)
+  })
+
+  it('leaves a socket alone in which bytes wait', async () => {
+    const { client, accepted } = await accept()
+    client.write('early')
+    accepted.pause()
+    accepted.read(0)
+    await expect.poll(() => accepted.readableLength).toBe(5)
+    expect(readIntoBuffer(accepted, 65_536)).toBeUndefined()
+  })
+
+  it.each(['kBuffer', 'kBufferCb', 'kBufferGen'])('leaves a socket alone that has something in %s', async (name) => {
+    const { accepted } = await accept()
+    const part = Object.getOwnPropertySymbols(accepted).find(({ description }) => description === name)
+    expect(part).toBeDefined()
+    if (part !== undefined) Reflect.set(accepted, part, undefined)
+    expect(readIntoBuffer(accepted, 65_536)).toBeUndefined()
+  })
+
+  it('leaves a socket alone whose handle takes no buffer', async () => {
+    const { accepted } = await accept()
+    Reflect.set(Reflect.get(accepted, '_handle') as object, 'useUserBuffer', undefined)
     expect(readIntoBuffer(accepted, 65_536)).toBeUndefined()
   })
 

@@ -3,21 +3,21 @@ import type { Socket } from 'node:net'
 import { ReadBuffer } from './read-buffer.ts'
 
 /**
- * Lets a socket that was accepted read into a buffer that is used again, as `net.connect({ onread })` does for one that
- * connects: Node has no option for it, only the same parts. Undefined where one of them is missing or where something was
- * read already; the socket then reads as it did. It must be paused.
+ * Lets a socket that was accepted, perhaps by an HTTP server before its upgrade, read into a buffer that is used again, as
+ * `net.connect({ onread })` does for one that connects: Node has no option for it, only the same parts. Undefined where one
+ * of them is missing or where bytes wait in the socket; it then reads as it did. From now on there are no `data` events.
  */
 export function readIntoBuffer(socket: Socket, largeBytes: number): ReadBuffer | undefined {
   const handle: unknown = Reflect.get(socket, '_handle')
   const parts = onreadParts(socket)
   if (parts === undefined || typeof handle !== 'object' || handle === null) return undefined
   const useUserBuffer: unknown = Reflect.get(handle, 'useUserBuffer')
-  const isUntouched = Reflect.get(handle, 'reading') === false && socket.bytesRead === 0 && socket.readableLength === 0
-  if (typeof useUserBuffer !== 'function' || !isUntouched) return undefined
+  if (typeof useUserBuffer !== 'function' || socket.readableLength > 0) return undefined
   const source = new ReadBuffer(largeBytes)
   const buffer = source.next()
   Reflect.set(socket, parts.buffer, buffer)
-  Reflect.set(socket, parts.callback, (bytes: number) => source.read(bytes))
+  // A stream that was read from before may begin to read again by itself while it is paused.
+  Reflect.set(socket, parts.callback, (bytes: number) => source.read(bytes) && !socket.isPaused())
   Reflect.set(socket, parts.next, () => source.next())
   Reflect.apply(useUserBuffer, handle, [buffer])
   return source

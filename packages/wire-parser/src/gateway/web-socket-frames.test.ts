@@ -51,9 +51,15 @@ function taker(maxPayload = 0): { push: (chunk: Buffer) => void; seen: Seen } {
     seen.taken++
     add(bytes)
   }
-  const isTaking = FrameTaker.takeFrom({ extensions: '', _receiver: receiver }, { data, flush: () => seen.flushes++ })
-  expect(isTaking).toBe(true)
-  return { push: (chunk) => void receiver.write(chunk), seen }
+  const flush = (): boolean => ++seen.flushes < 0
+  const taking = FrameTaker.takeFrom({ extensions: '', _receiver: receiver }, { data, flush })
+  const push = (chunk: Buffer): void => {
+    receiver.write(chunk)
+    // What nobody refers to is read into again.
+    if (taking?.keepsBytes === false) chunk.fill(0xee)
+  }
+  expect(taking).toBeDefined()
+  return { push, seen }
 }
 
 function pushIn(push: (chunk: Buffer) => void, stream: Buffer, cuts: readonly number[]): void {
@@ -114,13 +120,31 @@ describe('FrameTaker', () => {
     const receiver = new Receiver({ isServer: true })
     const pings: Buffer[] = []
     receiver.on('ping', (data: Buffer) => pings.push(data))
-    const sink = { data: () => undefined, flush: () => undefined }
-    expect(FrameTaker.takeFrom({ extensions: '', _receiver: receiver }, sink)).toBe(true)
+    const sink = { data: () => undefined, flush: () => false }
+    expect(FrameTaker.takeFrom({ extensions: '', _receiver: receiver }, sink)).toBeDefined()
     const ping = frame({ opcode: 9, payload: Buffer.from('hello') })
     receiver.write(
       Buffer.concat([frame({ opcode: 2, payload: bytesOf(1) }), ping, frame({ opcode: 2, payload: bytesOf(200) })]),
     )
     expect(pings.map(String)).toEqual(['hello'])
+  })
+
+  it('says whether a chunk is kept, by ws or by whoever got the bytes', () => {
+    const receiver = new Receiver({ isServer: true })
+    let isKept = false
+    const sink = { data: () => undefined, flush: () => isKept }
+    const taking = FrameTaker.takeFrom({ extensions: '', _receiver: receiver }, sink)
+    const keeps = (...frames: readonly FrameSpec[]): boolean | undefined => {
+      receiver.write(Buffer.concat(frames.map(frame)))
+      return taking?.keepsBytes
+    }
+    const payload = bytesOf(70)
+    expect(keeps({ opcode: 2, payload })).toBe(false)
+    expect(keeps({ opcode: 9, payload }, { opcode: 2, payload })).toBe(false)
+    expect(keeps({ opcode: 2, payload }, { opcode: 1, payload: Buffer.from('text') })).toBe(true)
+    expect(keeps({ opcode: 2, payload })).toBe(false)
+    isKept = true
+    expect(keeps({ opcode: 2, payload })).toBe(true)
   })
 
   it('leaves text and fragments to ws, in their place, and takes over again behind them', () => {
@@ -200,7 +224,7 @@ describe('FrameTaker', () => {
     { what: 'a receiver of another kind', ws: { extensions: '', _receiver: {} } },
     { what: 'no receiver', ws: { extensions: '' } },
   ])('leaves everything to $what', ({ ws }) => {
-    expect(FrameTaker.takeFrom(ws, { data: () => {}, flush: () => {} })).toBe(false)
+    expect(FrameTaker.takeFrom(ws, { data: () => {}, flush: () => false })).toBeUndefined()
   })
 })
 

@@ -66,7 +66,10 @@ async function openSocket(state: GatewayState, c: Context): Promise<WireSocketEv
     return {
       onOpen: (_event, { raw }) => {
         try {
-          const transport = new WebSocketTransport(raw as RawWebSocket, state.options.outputFrames)
+          const transport = new WebSocketTransport(raw as RawWebSocket, {
+            outputFrames: state.options.outputFrames,
+            readBufferBytes: state.options.limits.readBufferBytes,
+          })
           join(session, transport, dialled, first)
         } catch (error) {
           session.closing.broken(error)

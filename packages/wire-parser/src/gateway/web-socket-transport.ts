@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
+import { readIntoBuffer } from './accepted-read.ts'
 import { writeQueueSize } from './socket-progress.ts'
 import { FrameTaker, frameHead } from './web-socket-frames.ts'
 import { lingerMs, type Transport, type TransportHandlers } from './transport.ts'
@@ -10,6 +13,11 @@ const streamKey: symbol = Symbol.for('nats-edge.socket')
 const copiedBytes = 16_384
 const open = 1
 
+export interface WebSocketTransportOptions {
+  readonly outputFrames: 'binary' | 'text'
+  readonly readBufferBytes: number
+}
+
 /** A WebSocket as one stream of bytes: operations may span messages, messages hold many operations. */
 export class WebSocketTransport implements Transport {
   readonly #ws: RawWebSocket
@@ -19,16 +27,18 @@ export class WebSocketTransport implements Transport {
   readonly #writtenBefore: number
   /** Whether frames can be written past `ws`, which has nothing to add to them unless it compresses. */
   readonly #isDirect: boolean
+  readonly #readBufferBytes: number
   #isFlushing = false
   #error: Error | undefined
   #linger: NodeJS.Timeout | undefined
 
-  constructor(ws: RawWebSocket, outputFrames: 'binary' | 'text') {
+  constructor(ws: RawWebSocket, { outputFrames, readBufferBytes }: WebSocketTransportOptions) {
     const stream: unknown = Reflect.get(ws, streamKey)
     if (!(stream instanceof Duplex)) throw new TypeError('the WebSocket does not carry the stream under it')
     this.#ws = ws
     this.#stream = stream
     this.#binary = outputFrames === 'binary'
+    this.#readBufferBytes = readBufferBytes
     this.#isDirect = Reflect.get(ws, 'extensions') === ''
     this.#readBefore = count(stream, 'bytesRead')
     this.#writtenBefore = count(stream, 'bytesWritten')
@@ -63,7 +73,8 @@ export class WebSocketTransport implements Transport {
       this.#isFlushing = true
       queueMicrotask(flush)
     })
-    FrameTaker.takeFrom(this.#ws, { data: (bytes) => handlers.data(bytes), flush: () => void handlers.flush() })
+    const taker = FrameTaker.takeFrom(this.#ws, handlers)
+    if (taker !== undefined) this.#readIntoBuffer(taker)
     this.#ws.on('error', (error) => {
       this.#error ??= error
     })
@@ -122,6 +133,18 @@ export class WebSocketTransport implements Transport {
     this.#stream.cork()
     for (const piece of pieces) this.#stream.write(piece)
     this.#stream.uncork()
+  }
+
+  // `ws` and whoever else listens go on as if there were `data` events. TLS makes its own buffers.
+  #readIntoBuffer(taker: FrameTaker): void {
+    const stream = this.#stream
+    if (!(stream instanceof Socket) || stream instanceof TLSSocket) return
+    const source = readIntoBuffer(stream, this.#readBufferBytes)
+    if (source === undefined) return
+    source.receive = (chunk) => {
+      stream.emit('data', chunk)
+      return taker.keepsBytes
+    }
   }
 
   // A message is only handed out when it is whole, and a large one may never be: its bytes are looked at as they come.
