@@ -4,8 +4,13 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { vi } from 'vitest'
 
+export interface Patience {
+  readonly timeout: number
+  readonly interval: number
+}
+
 /** How long a test waits for what must come, and how often it looks. */
-export const patience = { timeout: 10_000, interval: 10 } as const
+export const patience: Patience = { timeout: 10_000, interval: 10 }
 
 export const repositoryFolder: string = fileURLToPath(new URL('../../../', import.meta.url))
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { vi } from 'vitest'
 import { WebSocket, type ClientOptions } from 'ws'
-import { patience } from '../support/program.ts'
+import { patience, type Patience } from '../support/program.ts'
 
 export interface Close {
   readonly code: number
@@ -62,18 +62,21 @@ export class WsClient {
   }
 
   /** Resolves once as many text messages have come, with all of them. */
-  async received(count: number): Promise<readonly string[]> {
-    await vi.waitUntil(() => this.texts.length >= count, patience).catch(() => {})
+  async received(count: number, within: Patience = patience): Promise<readonly string[]> {
+    await vi.waitUntil(() => this.texts.length >= count, within).catch(() => {})
     if (this.texts.length < count) throw new Error(`${count} messages wanted; ${this.#state()}`)
     return this.texts
   }
 
   /** Sends a JSON message and resolves with the one that answers it. */
-  async ask(message: { readonly id: number } & Readonly<Record<string, unknown>>): Promise<Record<string, unknown>> {
+  async ask(
+    message: { readonly id: number } & Readonly<Record<string, unknown>>,
+    within: Patience = patience,
+  ): Promise<Record<string, unknown>> {
     this.sendJson(message)
     const answer = (): unknown =>
       this.values.find((each) => typeof each === 'object' && each !== null && 'id' in each && each.id === message.id)
-    await vi.waitUntil(() => answer() !== undefined, patience).catch(() => {})
+    await vi.waitUntil(() => answer() !== undefined, within).catch(() => {})
     const found = answer()
     if (typeof found !== 'object' || found === null) throw new Error(`no answer to ${message.id}; ${this.#state()}`)
     return { ...found }
