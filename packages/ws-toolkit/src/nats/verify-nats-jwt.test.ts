@@ -69,6 +69,7 @@ describe('verifyNatsJwt', () => {
   it.each<[string, Parts]>([
     ['never ends', { claims: { exp: 0 } }],
     ['says no end', { claims: { exp: undefined } }],
+    ['began before', { claims: { nbf: nowSeconds - 1 } }],
     ['has no name', { claims: { name: undefined } }],
     ['is for WebSockets', { nats: { allowed_connection_types: ['STANDARD', 'WEBSOCKET'] } }],
     ['limits nothing', { nats: { src: [], times: null, allowed_connection_types: [], pub: { allow: [] } } }],
@@ -83,6 +84,8 @@ describe('verifyNatsJwt', () => {
     ['says HS256', { head: { alg: 'HS256' } }],
     ['is over', { claims: { exp: nowSeconds - 1 } }],
     ['ends at no time', { claims: { exp: 'soon' } }],
+    ['has not begun', { claims: { nbf: nowSeconds + 3600 } }],
+    ['begins at no time', { claims: { nbf: 'soon' } }],
     ['was issued at no time', { claims: { iat: undefined } }],
     ['needs the key of its user', { nats: { bearer_token: false } }],
     ['does not say that it needs no key', { nats: { bearer_token: undefined } }],

@@ -17,6 +17,7 @@ interface Claims {
   readonly name: string
   readonly iat: number
   readonly exp: number | undefined
+  readonly nbf: number
   readonly nats: Readonly<Record<string, unknown>>
 }
 
@@ -65,17 +66,19 @@ function signedClaims(token: string, keys: ReadonlyMap<string, KeyObject>): Clai
 
 function parseClaims(body: Readonly<Record<string, unknown>> | undefined): Claims | undefined {
   if (body === undefined) return undefined
-  const { iss, sub, name, iat, exp, nats } = body
+  const { iss, sub, name, iat, exp, nbf = 0, nats } = body
   if (typeof iss !== 'string' || typeof sub !== 'string' || typeof iat !== 'number' || !isRecord(nats)) return undefined
   if (exp !== undefined && !Number.isSafeInteger(exp)) return undefined
+  if (typeof nbf !== 'number' || !Number.isSafeInteger(nbf)) return undefined
   if (nats['type'] !== 'user' || decodePublicKey('user', sub) === undefined) return undefined
   // 0 is never, as without.
   const ends = typeof exp === 'number' && exp !== 0 ? exp : undefined
-  return { iss, sub, iat, nats, name: typeof name === 'string' ? name : sub, exp: ends }
+  return { iss, sub, iat, nbf, nats, name: typeof name === 'string' ? name : sub, exp: ends }
 }
 
-function isInTime({ exp }: Claims): boolean {
-  return exp === undefined || exp * 1000 > Date.now()
+function isInTime({ exp, nbf }: Claims): boolean {
+  const nowMs = Date.now()
+  return nbf * 1000 <= nowMs && (exp === undefined || exp * 1000 > nowMs)
 }
 
 /** What a token asks for that is not looked at here, it must not ask for. */
