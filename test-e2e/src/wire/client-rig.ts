@@ -24,7 +24,7 @@ export async function startFullBroker(binary: Binary, config = ''): Promise<Nats
   return startNatsServer({ binary, config, websocket: true })
 }
 
-export function directly(broker: NatsServer): Addresses {
+export function directly(broker: Pick<NatsServer, 'url' | 'websocketUrl'>): Addresses {
   return { tcp: broker.url, ws: broker.websocketUrl ?? '' }
 }
 

@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createAccount, createOperator, createUser, type KeyPair } from '@nats-io/nkeys'
 
-const unlimited = { subs: -1, data: -1, payload: -1, imports: -1, exports: -1, wildcards: true, conn: -1, leaf: -1 }
+export const unlimited = {
+  subs: -1,
+  data: -1,
+  payload: -1,
+  imports: -1,
+  exports: -1,
+  wildcards: true,
+  conn: -1,
+  leaf: -1,
+}
 const storage = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 }
 
 /** An operator with one account for clients, as a server without a directory of accounts is told of them. */
@@ -63,8 +72,8 @@ interface Claims extends Readonly<Record<string, unknown>> {
   readonly exp?: number
 }
 
-// JWT, version 2 of NATS: signed with Ed25519 by the key whose public half is the issuer.
-function token(issuer: KeyPair, subject: KeyPair, { name, exp, ...nats }: Claims): string {
+/** A JWT, version 2 of NATS: signed with Ed25519 by the key whose public half is the issuer. */
+export function token(issuer: KeyPair, subject: KeyPair, { name, exp, ...nats }: Claims): string {
   const claims = {
     jti: Buffer.from(subject.getPublicKey()).toString('hex'),
     iat: Math.floor(Date.now() / 1000),

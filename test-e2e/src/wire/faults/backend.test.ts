@@ -7,22 +7,26 @@ import { type Binary, connectBy, directly, type TransportName } from '../client-
 import { eventually, RawWebSocket } from '../web-socket-rig.ts'
 import { CrowdClient } from './crowd.ts'
 import { GatewayProcess, type GatewayProcessState } from './gateway-process.ts'
+import { RestartableBroker } from '../../support/restartable-broker.ts'
 
 const mebibyte = 1_048_576
 const isLong = inject('propertyRuns') >= 100_000
 
 interface Scene {
-  readonly broker: NatsServer
   readonly gateway: GatewayProcess
   readonly before: GatewayProcessState
 }
 
-async function start(binary: Binary, { config = '', limits = {}, restart = false } = {}): Promise<Scene> {
-  const broker = await startNatsServer({ binary, config, restart, websocket: true })
+async function start(binary: Binary, { config = '', limits = {} } = {}): Promise<Scene & { broker: NatsServer }> {
+  const broker = await startNatsServer({ binary, config, websocket: true })
   onTestFinished(() => broker.stop())
+  return { broker, ...(await before(broker, limits)) }
+}
+
+async function before(broker: { readonly url: string }, limits: object = {}): Promise<Scene> {
   const gateway = await GatewayProcess.start({ backends: [{ url: broker.url }], limits })
   onTestFinished(async () => void (await gateway.end()))
-  return { broker, gateway, before: await gateway.state() }
+  return { gateway, before: await gateway.state() }
 }
 
 /** Everything the gateway held for its clients has been given back. */
@@ -87,14 +91,16 @@ async function storedCounts(nats: NatsConnection): Promise<Map<string, number>> 
 }
 
 describe.each(inject('natsServers'))('reliability F1, F2: nats-server $version', (binary) => {
-  const kills = isLong ? 20 : 2
+  const restarts = isLong ? 50 : 3
 
   // One transport at a time: a process of nats.js can only come back over the one it has used last.
   it.each<TransportName>(['tcp', 'ws'])(
-    `killed ${kills} times under load: clients come back by %s, nothing acknowledged is lost`,
+    `killed or restarted ${restarts} times under load: clients come back by %s, nothing acknowledged is lost`,
     async (way) => {
-      const scene = await start(binary, { restart: true })
-      const { broker, gateway } = scene
+      const broker = await RestartableBroker.start({ binary, websocket: true })
+      onTestFinished(() => broker.stop())
+      const scene = await before(broker)
+      const { gateway } = scene
       const direct = await connectBy(way, directly(broker), patient)
       const manager = await jetstreamManager(direct)
       await manager.streams.add({ name: 'LEDGER', subjects: ['ledger.>'] })
@@ -106,9 +112,9 @@ describe.each(inject('natsServers'))('reliability F1, F2: nats-server $version',
         const reached = least() + 20
         return eventually(() => least() >= reached, 30_000)
       }
-      for (let kill = 0; kill < kills; kill++) {
+      for (let i = 0; i < restarts; i++) {
         await goOn()
-        broker.kill('SIGKILL')
+        await broker.restart(i % 2 === 0 ? 'killed' : 'stopped')
       }
       await goOn()
       await Promise.all(ledgers.map((ledger) => ledger.stop()))
@@ -116,7 +122,7 @@ describe.each(inject('natsServers'))('reliability F1, F2: nats-server $version',
       const counts = await storedCounts(direct)
       await direct.close()
       const acknowledged = ledgers.flatMap((ledger) => ledger.acknowledged)
-      expect(acknowledged.length).toBeGreaterThanOrEqual(20 * (kills + 1) * ledgers.length)
+      expect(acknowledged.length).toBeGreaterThanOrEqual(20 * (restarts + 1) * ledgers.length)
       expect(acknowledged.filter((id) => counts.get(id) !== 1)).toEqual([])
       const { closed } = await backToStart(scene)
       expect(closed['backend_closed']).toBeGreaterThanOrEqual(ledgers.length)

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// A gateway of WebSocket channels in a process of its own, told what to do by messages of its parent.
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { jsonCodec, wsGateway } from '@nats-edge/ws-toolkit'
+import { attachWebSockets } from '@nats-edge/ws-toolkit/upgrade'
+import { Hono } from 'hono'
+
+const closed = {}
+const gateway = wsGateway({
+  maxUpgradesPerSecond: Infinity,
+  maxConnectionsPerIp: 10_000,
+  observe: (event) => {
+    if (event.type === 'connection.closed') closed[event.code] = (closed[event.code] ?? 0) + 1
+  },
+})
+const rates = { messagesPerSecond: Infinity, bytesPerSecond: Infinity }
+const pass = (request, next) => next(request)
+
+gateway.channel('/raw', rates).default((request) => request.data)
+gateway
+  .channel('/json', { ...rates, codec: jsonCodec() })
+  .use(pass, pass, pass)
+  .route('echo', (request) => request.data)
+gateway.channel('/later', { ...rates, replyOrder: 'fifo' }).default(async ({ data, signal }) => {
+  signal.addEventListener('abort', () => {})
+  await new Promise(setImmediate)
+  return data
+})
+gateway.channel('/room', rates).default(({ data, connection }) => {
+  connection.join('lobby').catch(() => {})
+  return data
+})
+
+const server = createServer((_request, response) => response.writeHead(404).end())
+attachWebSockets(server, new Hono().route('/', gateway.routes))
+
+/** The gauges of the gateway, and what its process holds. */
+function state() {
+  globalThis.gc()
+  const resources = process.getActiveResourcesInfo()
+  const count = (type) => resources.filter((resource) => resource === type).length
+  const gauges = {}
+  for (const { name, kind, samples } of gateway.stats()) {
+    if (kind !== 'gauge') continue
+    for (const { labels, value } of samples) gauges[[name, ...Object.values(labels)].join(' ')] = value
+  }
+  return {
+    held: {
+      ...gauges,
+      sockets: count('TCPSocketWrap'),
+      writing: count('WriteWrap') + count('ShutdownWrap'),
+      timers: count('Timeout') + count('Immediate'),
+      listeners: [process, server].reduce(
+        (sum, emitter) => sum + emitter.eventNames().reduce((all, name) => all + emitter.listenerCount(name), 0),
+        0,
+      ),
+      descriptors: descriptors(),
+    },
+    heapBytes: process.memoryUsage().heapUsed,
+    residentBytes: process.memoryUsage.rss(),
+    bufferBytes: process.memoryUsage().arrayBuffers,
+    closed,
+    dialsFailed: 0,
+  }
+}
+
+function descriptors() {
+  try {
+    return readdirSync('/proc/self/fd').length - 1
+  } catch {
+    return -1
+  }
+}
+
+process.on('message', (message) => {
+  if (message === 'state') process.send({ state: state() })
+  if (message === 'end') process.disconnect()
+})
+process.on('disconnect', () => {
+  void gateway.close({ drainMs: 0 })
+  server.closeAllConnections()
+  server.close()
+})
+
+server.listen(0, '127.0.0.1')
+await once(server, 'listening')
+const { port } = server.address()
+process.send({ ports: { tcp: port, ws: port } })
