@@ -91,9 +91,9 @@ export class Flow {
     return this.#pending.length
   }
 
-  /** Whether bytes of a read are still referred to. */
+  /** Whether bytes of a read are still referred to; once closed nobody knows, as a hook may be at work that nobody waits for. */
   get keepsBytes(): boolean {
-    return this.#pending.length > 0 || this.#unread.length > 0 || this.#outlet.queuedBytes > 0
+    return this.#isClosed || this.isPending || this.#unread.length > 0 || this.#outlet.queuedBytes > 0
   }
 
   /** Takes what was read; `flush()` follows. */

@@ -13,7 +13,7 @@ export interface WireGatewayLimits {
   readonly maxHeaderBytes?: number
   /** Bytes of headers and payload together, never above what the server's INFO says. Default -1: what INFO says. */
   readonly maxPayloadBytes?: number
-  /** Longest read from a backend, and most that is held of an incomplete operation before it streams. Default 65536. */
+  /** Held at most of an operation before it streams, and the longest read, of a flood four times that. Default 65536. */
   readonly readBufferBytes?: number
   /** From the connection to the first operation that passes, CONNECT where one is needed. Default 2000: the server's. */
   readonly authTimeoutMs?: number

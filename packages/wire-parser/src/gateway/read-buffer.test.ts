@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { describe, expect, it } from 'vitest'
+import { array, assert, constantFrom, oneof, property, record } from 'fast-check'
+import { describe, expect, inject, it } from 'vitest'
 import { ReadBuffer } from './read-buffer.ts'
 
 /** What a socket does: reads into the next buffer and says how much. */
@@ -52,4 +53,88 @@ describe('ReadBuffer', () => {
     read(busy, 4096)
     expect(read(busy, 1)).toBe(large)
   })
+
+  it('is four times as large while a flood fills it, and no longer', () => {
+    const buffer = new ReadBuffer(65_536)
+    read(buffer, 4096)
+    read(buffer, 65_536)
+    expect(read(buffer, 262_144).length).toBe(262_144)
+    expect(read(buffer, 262_143).length).toBe(262_144)
+    expect(read(buffer, 65_535).length).toBe(65_536)
+    expect(read(buffer, 65_536).length).toBe(65_536)
+    expect(read(buffer, 1).length).toBe(262_144)
+  })
+
+  it('takes back what was kept as soon as nothing refers to it', () => {
+    const flood = flooded()
+    flood.receive = () => true
+    const kept = [read(flood, 262_144), read(flood, 262_144)]
+    flood.receive = () => false
+    const free = read(flood, 262_144)
+    expect(kept).not.toContain(free)
+    flood.receive = () => true
+    read(flood, 262_144)
+    expect(kept).toContain(flood.next())
+  })
+
+  it('never takes back what it was left with', () => {
+    const flood = flooded()
+    flood.receive = () => {
+      flood.leave()
+      return false
+    }
+    const left = [read(flood, 262_144), read(flood, 262_144)]
+    flood.receive = () => false
+    const free = read(flood, 262_144)
+    flood.receive = () => true
+    const later = new Set([read(flood, 262_144), read(flood, 262_144), read(flood, 262_144)])
+    expect(left.some((buffer) => buffer === free || later.has(buffer))).toBe(false)
+  })
+
+  it('keeps no more than 4 MiB for connections to come', () => {
+    const made = Array.from({ length: 40 }, flooded)
+    const before = new Set(made.map((buffer) => buffer.next()))
+    for (const buffer of made) read(buffer, 1)
+    const reused = Array.from({ length: 40 }, flooded).filter((buffer) => before.has(buffer.next()))
+    expect(reused.length).toBeGreaterThan(0)
+    expect(reused.length).toBeLessThanOrEqual(16)
+  })
+
+  it('never reads into what somebody refers to, whatever comes to several connections', () => {
+    const step = record({
+      connection: constantFrom(0, 1, 2),
+      share: oneof(constantFrom(1, 1), constantFrom(0.0001, 0.3, 0.9)),
+      end: constantFrom('free', 'kept', 'kept', 'left'),
+    })
+    assert(
+      property(array(step, { maxLength: 60 }), (steps) => {
+        const connections = [0, 1, 2].map(() => ({ buffer: new ReadBuffer(8192), kept: new Set<Buffer>() }))
+        const left = new Set<Buffer>()
+        for (const { connection, share, end } of steps) {
+          const one = connections[connection]
+          if (one === undefined) continue
+          const { buffer, kept } = one
+          const into = buffer.next()
+          expect(left.has(into) || connections.some((other) => other.kept.has(into))).toBe(false)
+          expect(connections.filter((other) => other.buffer.next() === into).length).toBe(1)
+          buffer.receive = () => {
+            if (end === 'left') buffer.leave()
+            return end === 'kept'
+          }
+          buffer.read(Math.max(1, Math.floor(into.length * share)))
+          if (end === 'kept') kept.add(into)
+          else kept.clear()
+          if (end === 'left') left.add(into)
+        }
+      }),
+      { numRuns: inject('propertyRuns') },
+    )
+  })
 })
+
+/** A buffer that a flood has made as large as it gets. */
+function flooded(): ReadBuffer {
+  const buffer = new ReadBuffer(65_536)
+  for (const bytes of [4096, 65_536]) read(buffer, bytes)
+  return buffer
+}

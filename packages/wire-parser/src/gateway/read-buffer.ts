@@ -1,26 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
 const smallBytes = 4096
-const pooledBytes = 65_536
+// What a busy connection may read at once, in large buffers: a flood then takes a quarter of the calls.
+const busyTimes = 4
 // Reads in a row that would have fitted a small buffer before a large one is given back.
 const quietReads = 16
-const maxSpare = 64
+const maxSpareBytes = 4_194_304
+const maxLent = 16
 
-const spare: Buffer[] = []
+const spare = new Map<number, Buffer[]>()
+let spareBytes = 0
 
 /**
- * The buffer a socket reads into. It is used again and again while nobody refers to what was read; a connection
- * with little traffic has a small one, so that idle clients cost little.
+ * The buffer a socket reads into. It is used again and again while nobody refers to what was read. A connection with
+ * little traffic has a small one, so that idle clients cost little, and only one that fills a large one has a larger one.
  */
 export class ReadBuffer {
-  /** Gets each read; returns whether something still refers to the bytes. */
+  /** Gets each read; returns whether something still refers to its bytes, or to those of a read before it. */
   receive: (chunk: Uint8Array) => boolean = () => false
-  readonly #largeBytes: number
+  readonly #sizes: readonly number[]
+  #level = 0
   #buffer: Buffer = Buffer.allocUnsafeSlow(smallBytes)
   #quiet = 0
+  /** What was referred to when it was read; not held back from the collector, as there may be no other read. */
+  #lent: WeakRef<Buffer>[] = []
+  #isLeft = false
 
   constructor(largeBytes: number) {
-    this.#largeBytes = largeBytes
+    this.#sizes = largeBytes > smallBytes ? [smallBytes, largeBytes, largeBytes * busyTimes] : [smallBytes]
   }
 
   /** For `onread.buffer`: where the next read goes. */
@@ -28,23 +35,62 @@ export class ReadBuffer {
     return this.#buffer
   }
 
+  /** Within `receive`: leaves the buffer for good to somebody who does not say how long he needs it. */
+  leave(): void {
+    this.#isLeft = true
+  }
+
   /** For `onread.callback`. */
   read(bytes: number): boolean {
+    this.#isLeft = false
     const isKept = this.receive(this.#buffer.subarray(0, bytes))
-    this.#choose(bytes, isKept)
+    if (!isKept && this.#lent.length > 0) this.#takeBack()
+    const level = this.#nextLevel(bytes)
+    if (isKept || this.#isLeft || level !== this.#level) this.#replace(level, isKept)
     return true
   }
 
-  #choose(bytes: number, isKept: boolean): void {
-    const isLarge = this.#buffer.length > smallBytes
+  #nextLevel(bytes: number): number {
+    const level = this.#level
     this.#quiet = bytes < smallBytes ? this.#quiet + 1 : 0
-    const wantsLarge = isLarge ? this.#quiet < quietReads : bytes === smallBytes && this.#largeBytes > smallBytes
-    if (!isKept && wantsLarge === isLarge) return
-    if (!isKept && this.#buffer.length === pooledBytes && spare.length < maxSpare) spare.push(this.#buffer)
-    this.#buffer = wantsLarge ? largeBuffer(this.#largeBytes) : Buffer.allocUnsafeSlow(smallBytes)
+    if (bytes === this.#buffer.length) return Math.min(level + 1, this.#sizes.length - 1)
+    // A flood has ended where the largest is not filled.
+    if (level > 1) return 1
+    return this.#quiet < quietReads ? level : 0
+  }
+
+  #takeBack(): void {
+    for (const lent of this.#lent) {
+      const buffer = lent.deref()
+      if (buffer !== undefined) putAside(buffer)
+    }
+    this.#lent = []
+  }
+
+  #replace(level: number, isKept: boolean): void {
+    if (!this.#isLeft && isKept && this.#level > 0 && this.#lent.length < maxLent) {
+      this.#lent.push(new WeakRef(this.#buffer))
+    } else if (!this.#isLeft && !isKept) {
+      putAside(this.#buffer)
+    }
+    this.#level = level
+    this.#buffer = bufferOf(this.#sizes[level] ?? smallBytes)
   }
 }
 
-function largeBuffer(bytes: number): Buffer {
-  return (bytes === pooledBytes ? spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(bytes)
+function bufferOf(bytes: number): Buffer {
+  const used = spare.get(bytes)?.pop()
+  if (used === undefined) return Buffer.allocUnsafeSlow(bytes)
+  spareBytes -= bytes
+  return used
+}
+
+// Small ones are cheaper to make than to keep.
+function putAside(buffer: Buffer): void {
+  const { length } = buffer
+  if (length === smallBytes || spareBytes + length > maxSpareBytes) return
+  const alike = spare.get(length)
+  if (alike === undefined) spare.set(length, [buffer])
+  else alike.push(buffer)
+  spareBytes += length
 }

@@ -51,12 +51,12 @@ function taker(maxPayload = 0): { push: (chunk: Buffer) => void; seen: Seen } {
     seen.taken++
     add(bytes)
   }
-  const flush = (): boolean => ++seen.flushes < 0
+  const flush = (): number => seen.flushes++
   const taking = FrameTaker.takeFrom({ extensions: '', _receiver: receiver }, { data, flush })
   const push = (chunk: Buffer): void => {
     receiver.write(chunk)
-    // What nobody refers to is read into again.
-    if (taking?.keepsBytes === false) chunk.fill(0xee)
+    // What ws has not got is read into again.
+    if (taking?.gaveBytes === false) chunk.fill(0xee)
   }
   expect(taking).toBeDefined()
   return { push, seen }
@@ -120,7 +120,7 @@ describe('FrameTaker', () => {
     const receiver = new Receiver({ isServer: true })
     const pings: Buffer[] = []
     receiver.on('ping', (data: Buffer) => pings.push(data))
-    const sink = { data: () => undefined, flush: () => false }
+    const sink = { data: () => undefined, flush: () => undefined }
     expect(FrameTaker.takeFrom({ extensions: '', _receiver: receiver }, sink)).toBeDefined()
     const ping = frame({ opcode: 9, payload: Buffer.from('hello') })
     receiver.write(
@@ -129,22 +129,20 @@ describe('FrameTaker', () => {
     expect(pings.map(String)).toEqual(['hello'])
   })
 
-  it('says whether a chunk is kept, by ws or by whoever got the bytes', () => {
+  it('says whether ws has got something of a chunk', () => {
     const receiver = new Receiver({ isServer: true })
-    let isKept = false
-    const sink = { data: () => undefined, flush: () => isKept }
+    const sink = { data: () => undefined, flush: () => undefined }
     const taking = FrameTaker.takeFrom({ extensions: '', _receiver: receiver }, sink)
-    const keeps = (...frames: readonly FrameSpec[]): boolean | undefined => {
+    const gives = (...frames: readonly FrameSpec[]): boolean | undefined => {
       receiver.write(Buffer.concat(frames.map(frame)))
-      return taking?.keepsBytes
+      return taking?.gaveBytes
     }
     const payload = bytesOf(70)
-    expect(keeps({ opcode: 2, payload })).toBe(false)
-    expect(keeps({ opcode: 9, payload }, { opcode: 2, payload })).toBe(false)
-    expect(keeps({ opcode: 2, payload }, { opcode: 1, payload: Buffer.from('text') })).toBe(true)
-    expect(keeps({ opcode: 2, payload })).toBe(false)
-    isKept = true
-    expect(keeps({ opcode: 2, payload })).toBe(true)
+    expect(gives({ opcode: 2, payload })).toBe(false)
+    // A copy of it.
+    expect(gives({ opcode: 9, payload }, { opcode: 2, payload })).toBe(false)
+    expect(gives({ opcode: 2, payload }, { opcode: 1, payload: Buffer.from('text') })).toBe(true)
+    expect(gives({ opcode: 2, payload })).toBe(false)
   })
 
   it('leaves text and fragments to ws, in their place, and takes over again behind them', () => {
@@ -224,7 +222,7 @@ describe('FrameTaker', () => {
     { what: 'a receiver of another kind', ws: { extensions: '', _receiver: {} } },
     { what: 'no receiver', ws: { extensions: '' } },
   ])('leaves everything to $what', ({ ws }) => {
-    expect(FrameTaker.takeFrom(ws, { data: () => {}, flush: () => false })).toBeUndefined()
+    expect(FrameTaker.takeFrom(ws, { data: () => {}, flush: () => undefined })).toBeUndefined()
   })
 })
 

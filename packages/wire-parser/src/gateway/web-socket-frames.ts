@@ -32,8 +32,8 @@ const closeCode = 8
 export interface FrameSink {
   /** Bytes of messages, in place of the frames they came in. */
   data(bytes: Uint8Array): void
-  /** A read was handed out. Returns whether something still refers to the bytes. */
-  flush(): boolean
+  /** A read was handed out. */
+  flush(): unknown
 }
 
 /**
@@ -51,7 +51,7 @@ export class FrameTaker {
   #mask = 0
   /** Which byte of the mask is next. */
   #phase = 0
-  #keepsBytes = false
+  #gaveBytes = false
 
   /** Begins to take; undefined where `ws` is not as expected, or compresses, and then gets everything. */
   static takeFrom(ws: object, sink: FrameSink): FrameTaker | undefined {
@@ -62,9 +62,9 @@ export class FrameTaker {
     return taker
   }
 
-  /** Whether something refers to the last chunk that was written, be it `ws` or whoever got the bytes. */
-  get keepsBytes(): boolean {
-    return this.#keepsBytes
+  /** Whether `ws` has got the last chunk or a part of it, and may keep it. */
+  get gaveBytes(): boolean {
+    return this.#gaveBytes
   }
 
   private constructor(receiver: Receiver, sink: FrameSink) {
@@ -73,7 +73,7 @@ export class FrameTaker {
   }
 
   #write(chunk: Buffer): boolean {
-    this.#keepsBytes = false
+    this.#gaveBytes = false
     const isBetween = this.#left > 0 || this.#head.length > 0 || isBetweenMessages(this.#receiver)
     let at = !isBetween ? -1 : this.#head.length === 0 ? 0 : this.#endHead(chunk)
     if (at < 0) return this.#give(chunk)
@@ -108,13 +108,13 @@ export class FrameTaker {
     }
     if (to > from) {
       this.#sink.data(chunk.subarray(from, to))
-      this.#keepsBytes = this.#sink.flush()
+      this.#sink.flush()
     }
     return rest === chunk.length ? true : this.#give(chunk.subarray(rest))
   }
 
   #give(chunk: Buffer): boolean {
-    this.#keepsBytes = true
+    this.#gaveBytes = true
     return this.#pass(chunk)
   }
 

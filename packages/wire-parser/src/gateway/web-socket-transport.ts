@@ -74,7 +74,7 @@ export class WebSocketTransport implements Transport {
       queueMicrotask(flush)
     })
     const taker = FrameTaker.takeFrom(this.#ws, handlers)
-    if (taker !== undefined) this.#readIntoBuffer(taker)
+    if (taker !== undefined) this.#readIntoBuffer(taker, handlers)
     this.#ws.on('error', (error) => {
       this.#error ??= error
     })
@@ -136,14 +136,15 @@ export class WebSocketTransport implements Transport {
   }
 
   // `ws` and whoever else listens go on as if there were `data` events. TLS makes its own buffers.
-  #readIntoBuffer(taker: FrameTaker): void {
+  #readIntoBuffer(taker: FrameTaker, { flush }: TransportHandlers): void {
     const stream = this.#stream
     if (!(stream instanceof Socket) || stream instanceof TLSSocket) return
     const source = readIntoBuffer(stream, this.#readBufferBytes)
     if (source === undefined) return
     source.receive = (chunk) => {
       stream.emit('data', chunk)
-      return taker.keepsBytes
+      if (taker.gaveBytes) source.leave()
+      return flush()
     }
   }
 
