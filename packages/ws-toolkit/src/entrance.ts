@@ -8,7 +8,7 @@ import { problemResponse, requestIdFrom } from './upgrade/refusal.ts'
 import { parseIncoming } from './upgrade/raw-request.ts'
 import { routeFor } from './upgrade/route.ts'
 import { RouteSocket } from './upgrade/route-socket.ts'
-import type { SocketEvents } from './upgrade/socket-events.ts'
+import type { RawSocketEvents } from './upgrade/socket-events.ts'
 import type { ResolvedSocketOptions, SocketOptions } from './upgrade/socket-options.ts'
 import { targetOf, type UpgradeTarget } from './upgrade/target.ts'
 import { hostOf } from './upgrade/upgrade-host.ts'
@@ -29,7 +29,7 @@ export function enter<U>(
   c: Context,
   entry: Entry<U>,
   params: Params,
-): SocketEvents | Response | Promise<SocketEvents | Response> {
+): RawSocketEvents | Response | Promise<RawSocketEvents | Response> {
   const incoming = parseIncoming(c)
   const target = incoming && targetOf(incoming)
   if (target === undefined) throw new TypeError('a channel is entered by its route only')
@@ -42,8 +42,8 @@ async function passHttp<U>(
   c: Context,
   entry: Entry<U>,
   arrival: { readonly target: UpgradeTarget; readonly params: Params },
-): Promise<SocketEvents | Response> {
-  let events: SocketEvents | Response | undefined
+): Promise<RawSocketEvents | Response> {
+  let events: RawSocketEvents | Response | undefined
   const run = async (index: number): Promise<Response | void> => {
     const middleware = entry.http[index]
     if (middleware === undefined) {
@@ -70,7 +70,7 @@ function introduce<U>(
   c: Context,
   { runtime, socketOptions }: Entry<U>,
   { target, params }: { readonly target: UpgradeTarget; readonly params: Params },
-): SocketEvents | Response | Promise<SocketEvents | Response> {
+): RawSocketEvents | Response | Promise<RawSocketEvents | Response> {
   const route = routeFor(socketOptions)
   identify(c, route, target)
   // The answer is that of the target: this one is not sent.
@@ -80,17 +80,17 @@ function introduce<U>(
   const traceparent: string | undefined = c.get('traceparent')
   const { onConnect } = runtime.options
   const data = onConnect?.(c, { params, ip, signal: target.signal })
-  const admit = (known: U | Response): SocketEvents | Response =>
+  const admit = (known: U | Response): RawSocketEvents | Response =>
     isResponse(known) ? known : eventsFor(runtime, { params, ip, principal, traceparent, data: known })
   // Without onConnect a channel's data is undefined, and its type says so.
   return data instanceof Promise ? data.then(admit) : admit(data as U | Response)
 }
 
-function eventsFor<U>(runtime: ChannelRuntime<U>, introduction: Introduction<U>): SocketEvents {
+function eventsFor<U>(runtime: ChannelRuntime<U>, introduction: Introduction<U>): RawSocketEvents {
   return {
-    onOpen: (_event, { raw }) => {
-      if (!(raw instanceof RouteSocket)) throw new TypeError('the socket is not one of a route of this package')
-      openConnection(runtime, raw, introduction)
+    takeSocket: (ws) => {
+      if (!(ws instanceof RouteSocket)) throw new TypeError('the socket is not one of a route of this package')
+      openConnection(runtime, ws, introduction)
     },
     onAbort: () => {
       try {

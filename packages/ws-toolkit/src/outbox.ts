@@ -64,6 +64,7 @@ export class SendQueue implements Outbox {
   #waiting: (() => void)[] | undefined
   #senders: (() => void)[] | undefined
   #onEmpty: (() => void) | undefined
+  #onWritten: (() => void) | undefined
   /** Bytes accepted so far, those still waiting included. */
   acceptedBytes = 0
 
@@ -155,14 +156,14 @@ export class SendQueue implements Outbox {
     while (count < frames.length && bytes < room) bytes += frames[count++]?.size ?? 0
     if (count === 0) {
       // Only control frames of ws fill a socket beyond the mark without our callback.
-      this.#isBlocked = this.#wire.whenWritten(this.#onWritten)
+      this.#isBlocked = this.#wire.whenWritten(this.#written)
       return
     }
     const rest = count === frames.length ? none : frames.splice(count)
     this.#frames = rest
     this.#bytes -= bytes
     this.#isBlocked = rest !== none || bytes >= room
-    this.#wire.write(frames, bytes, this.#flushList, this.#isBlocked ? this.#onWritten : undefined)
+    this.#wire.write(frames, bytes, this.#flushList, this.#isBlocked ? this.#written : undefined)
   }
 
   /** Called by the flush list: the next message asks for a flush again. */
@@ -258,7 +259,13 @@ export class SendQueue implements Outbox {
     return true
   }
 
-  readonly #onWritten = (): void => {
+  // Most clients never make anybody wait.
+  get #written(): () => void {
+    this.#onWritten ??= () => this.#afterWrite()
+    return this.#onWritten
+  }
+
+  #afterWrite(): void {
     this.#isBlocked = false
     this.flush()
     if (this.#frames === none) this.#onEmpty?.()

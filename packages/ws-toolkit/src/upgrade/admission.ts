@@ -15,40 +15,53 @@ const retrySpreadMs = 4000
 export function limitedAdmission(options: LimitedAdmissionOptions = {}): Admission & { readonly connections: number } {
   const maxConnections = count('maxConnections', options.maxConnections ?? 10_000)
   const maxConnectionsPerIp = count('maxConnectionsPerIp', options.maxConnectionsPerIp ?? 100)
-  const perIp = new Map<string, number>()
-  let connections = 0
-
-  function permit(ip: string): Permit {
-    let held = true
-    return {
-      // No limit per principal here: that belongs to whoever knows the principals.
-      identify: () => undefined,
-      release: () => {
-        if (!held) return
-        held = false
-        connections -= 1
-        const left = (perIp.get(ip) ?? 0) - 1
-        if (left > 0) perIp.set(ip, left)
-        else perIp.delete(ip)
-      },
-    }
-  }
-
+  const places: Places = { taken: 0, perIp: new Map() }
   return {
     get connections(): number {
-      return connections
+      return places.taken
     },
     admit: ({ ip }) => {
-      const ofIp = perIp.get(ip) ?? 0
-      if (connections >= maxConnections || (ip !== '' && ofIp >= maxConnectionsPerIp)) return tooMany()
-      connections += 1
-      perIp.set(ip, ofIp + 1)
-      return permit(ip)
+      const ofIp = places.perIp.get(ip) ?? 0
+      if (places.taken >= maxConnections || (ip !== '' && ofIp >= maxConnectionsPerIp)) return tooMany()
+      return new Place(places, ip)
     },
   }
 }
 
-// Spread, so that refused clients do not come back together.
+interface Places {
+  taken: number
+  readonly perIp: Map<string, number>
+}
+
+/** One place. A class: closures for each would be kept as long as it is. */
+class Place implements Permit {
+  readonly #places: Places
+  readonly #ip: string
+  #isHeld = true
+
+  constructor(places: Places, ip: string) {
+    this.#places = places
+    this.#ip = ip
+    places.taken += 1
+    places.perIp.set(ip, (places.perIp.get(ip) ?? 0) + 1)
+  }
+
+  // No limit per principal here: that belongs to whoever knows the principals.
+  identify(): undefined {
+    return undefined
+  }
+
+  release(): void {
+    if (!this.#isHeld) return
+    this.#isHeld = false
+    const { perIp } = this.#places
+    this.#places.taken -= 1
+    const left = (perIp.get(this.#ip) ?? 0) - 1
+    if (left > 0) perIp.set(this.#ip, left)
+    else perIp.delete(this.#ip)
+  }
+}
+
 function tooMany(): Refusal {
   return { code: 'too_many_connections', retryAfterMs: minRetryMs + Math.floor(Math.random() * retrySpreadMs) }
 }

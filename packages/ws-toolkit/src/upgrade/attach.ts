@@ -115,12 +115,14 @@ function requestOf(incoming: IncomingMessage): Request {
   const target = incoming.url ?? '/'
   // Both would move the border between host and path once they are one URL.
   if (!hostPattern.test(host) || target.includes('\\')) throw new TypeError('malformed Host or request target')
-  const headers = new Headers()
+  const request = new Request(`${scheme}://${host}${target}`)
+  // Its own, as headers that are given to it would be copied.
+  const { headers } = request
   const { rawHeaders } = incoming
   for (let index = 0; index < rawHeaders.length; index += 2) {
     headers.append(rawHeaders[index] ?? '', rawHeaders[index + 1] ?? '')
   }
-  return new Request(`${scheme}://${host}${target}`, { headers })
+  return request
 }
 
 function ignore(): void {}

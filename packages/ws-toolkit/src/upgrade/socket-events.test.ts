@@ -2,6 +2,7 @@
 import { Hono, type Context } from 'hono'
 import { describe, expect, it, vi } from 'vitest'
 import type { WebSocket } from 'ws'
+import { limitedAdmission } from './admission.ts'
 import { hosts, open } from './hosts.test-support.ts'
 import type { SocketEvents } from './socket-events.ts'
 import type { SocketOptions, UpgradeEvent } from './socket-options.ts'
@@ -62,6 +63,21 @@ describe.each(hosts)('the handlers of a socket under $name', ({ start }) => {
     const stream: unknown = Reflect.get(ws, Symbol.for('nats-edge.socket'))
     expect(stream).toMatchObject({ bytesRead: expect.any(Number), remotePort: expect.any(Number) })
     expect(Object.keys(ws)).not.toContain('nats-edge.socket')
+  })
+
+  it('has given the place back when onClose is called', async () => {
+    const admission = limitedAdmission()
+    const held: number[] = []
+    const note = (): void => void held.push(admission.connections)
+    const app = new Hono().get(
+      '/ws',
+      upgradeWebSocket(() => ({ onOpen: note, onClose: note }), { admission }),
+    )
+    const host = await start(app)
+    const client = await open(host, '/ws')
+    client.ws.terminate()
+    await vi.waitFor(() => expect(held).toStrictEqual([1, 0]))
+    await host.closed()
   })
 
   it('survives handlers that throw or reject: they are told, the socket ends with 1011', async () => {

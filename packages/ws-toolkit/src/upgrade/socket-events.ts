@@ -9,6 +9,11 @@ export interface SocketEvents extends WSEvents<WebSocket> {
   onAbort?(): void
 }
 
+/** Events of whoever wants the socket itself, and nothing of Hono's around it. */
+export interface RawSocketEvents extends Pick<SocketEvents, 'onAbort'> {
+  takeSocket(ws: WebSocket): void
+}
+
 type Observe = SocketOptions['observe']
 
 // It says nothing of its socket, so one is enough.
@@ -41,6 +46,25 @@ class SocketErrorEvent extends Event {
 
 /** Connects a route's handlers to an open socket and calls `onOpen`; there is a listener only where there is a handler. */
 export function deliverEvents(
+  ws: WebSocket,
+  events: SocketEvents | RawSocketEvents,
+  options: { readonly url: string; readonly observe: Observe },
+): void {
+  if ('takeSocket' in events) handOver(ws, events, options.observe)
+  else listen(ws, events, options)
+}
+
+function handOver(ws: WebSocket, events: RawSocketEvents, observe: Observe): void {
+  ws.on('error', ignore)
+  callHandler(
+    'onOpen',
+    () => events.takeSocket(ws),
+    observe,
+    () => ws.close(1011),
+  )
+}
+
+function listen(
   ws: WebSocket,
   events: SocketEvents,
   { url, observe }: { readonly url: string; readonly observe: Observe },

@@ -11,6 +11,8 @@ import { callHandler, deliverEvents, type SocketEvents } from './socket-events.t
 export const upgradeSymbol: unique symbol = Symbol.for('nats-edge.upgrade')
 // Where a WebSocket carries the stream under it.
 const socketSymbol: unique symbol = Symbol.for('nats-edge.socket')
+// Where the stream of an open socket carries the place it has.
+const permitSymbol: unique symbol = Symbol('permit')
 
 type Phase = 'pending' | 'accepted' | 'open' | 'ended'
 
@@ -45,9 +47,8 @@ export class UpgradeTarget {
     this.#route = route
     this.#socket = incoming.socket
     this.#url = start.url
-    this.#socket.once('end', this.#onEnd)
-    // Comes once; once() would keep a wrapper for as long as the connection.
-    this.#socket.on('close', this.#onClose)
+    this.#socket.on('end', this.#onLeft)
+    this.#socket.on('close', this.#onLeft)
     // A client that left before this is not announced again.
     if (this.#socket.destroyed || !this.#socket.readable) this.abort()
   }
@@ -110,8 +111,8 @@ export class UpgradeTarget {
     this.#phase = 'ended'
     this.#refusal = refusal
     this.veto = undefined
-    this.#socket.off('end', this.#onEnd)
-    this.#socket.off('close', this.#onClose)
+    this.#socket.off('end', this.#onLeft)
+    this.#socket.off('close', this.#onLeft)
     this.permit.release()
     this.#controller?.abort(abortReason(refusal))
     const events = this.#events
@@ -125,7 +126,7 @@ export class UpgradeTarget {
   open(incoming: IncomingMessage, head: Buffer, appendHeaders: (headers: string[]) => void): boolean {
     if (this.#phase !== 'accepted') return false
     this.#appendHeaders = appendHeaders
-    this.#route.server.handleUpgrade(incoming, this.#socket, head, this.#onUpgraded)
+    this.#route.server.handleUpgrade(incoming, this.#socket, head, (ws) => this.#upgraded(ws))
     this.#appendHeaders = undefined
     // ws answered the client itself: a half-closed socket, an extension header it cannot read.
     if (this.#phase === 'accepted') this.abort()
@@ -139,21 +140,20 @@ export class UpgradeTarget {
     for (let index = own; index < headers.length; index += 1) headers[index] = asWritten(headers[index] ?? '')
   }
 
-  readonly #onEnd = (): void => this.abort()
+  readonly #onLeft = (): void => this.abort()
 
-  readonly #onClose = (): void => {
-    if (this.#phase === 'open') this.permit.release()
-    else this.abort()
-  }
-
-  readonly #onUpgraded = (ws: WebSocket): void => {
+  #upgraded(ws: WebSocket): void {
     const events = this.#events
     if (events === undefined) return
     this.#phase = 'open'
     this.veto = undefined
     this.#events = undefined
     this.#wake = undefined
-    this.#socket.off('end', this.#onEnd)
+    this.#socket.off('end', this.#onLeft)
+    this.#socket.off('close', this.#onLeft)
+    // The place is all of a handshake that is kept as long as its connection; it is given back before ws tells its end.
+    Object.assign(this.#socket, { [permitSymbol]: this.permit })
+    this.#socket.prependListener('close', givePlaceBack)
     Object.defineProperty(ws, socketSymbol, { value: this.#socket })
     deliverEvents(ws, events, { url: this.#url, observe: this.#route.options.observe })
   }
@@ -184,6 +184,10 @@ export function targetOf(incoming: IncomingMessage): UpgradeTarget | undefined {
 /** Leaves the target where the host finds it. */
 export function leaveTarget(incoming: IncomingMessage, target: UpgradeTarget): void {
   Object.defineProperty(incoming, upgradeSymbol, { value: target, configurable: true })
+}
+
+function givePlaceBack(this: Duplex & { readonly [permitSymbol]?: Permit }): void {
+  this[permitSymbol]?.release()
 }
 
 function abortReason(refusal: UpgradeRefusal): DOMException {
