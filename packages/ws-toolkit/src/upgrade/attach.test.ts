@@ -19,6 +19,7 @@ import {
   rawRequestTo,
   rawSocket,
   startAttached,
+  type TestHost,
 } from './hosts.test-support.ts'
 import type { UpgradeEvent } from './socket-options.ts'
 import { cert, key } from './tls.test-support.ts'
@@ -293,7 +294,7 @@ describe('attachWebSockets', () => {
     expect(await letGoMs(host, true)).toBeGreaterThanOrEqual(900)
   })
 
-  async function letGoMs(host: Host, allowHalfOpen: boolean): Promise<number> {
+  async function letGoMs(host: TestHost, allowHalfOpen: boolean): Promise<number> {
     const socket = connect({ port: host.port, host: '127.0.0.1', allowHalfOpen })
     onTestFinished(() => void socket.destroy())
     socket.resume()
