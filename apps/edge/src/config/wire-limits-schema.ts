@@ -34,7 +34,9 @@ export const wireLimits: z.ZodType<WireGatewayLimits> = z
       .describe('Headers and payload together, never above what the server takes. Default: what the server takes.'),
     readBuffer: size
       .exactOptional()
-      .describe('Longest read from the server, and most that is held of an incomplete operation. Default 64KiB.'),
+      .describe(
+        'Most that is held of an incomplete operation, and the longest read, of a flood four times that. Default 64KiB.',
+      ),
     authTimeout: duration.exactOptional().describe('From the connection to the first operation. Default 2s.'),
     handshakeTimeout: duration.exactOptional().describe('TLS handshake of a client. Default 5s.'),
     dialTimeout: duration.exactOptional().describe('Connecting to the server, TLS included. Default 2s.'),
