@@ -134,12 +134,25 @@ describe('a flush list', () => {
     const list = new FlushList()
     const [a, b, c] = ['one', 'two', 'three'].map((text) => frameOf(sharedFrame(text)))
     if (a === undefined || b === undefined || c === undefined) throw new Error('three frames')
-    const joined = list.join([a, b], a.size + b.size)
-    expect(joined.toString('latin1')).toBe('\x81\x03one\x81\x03two')
-    expect(list.join([a, frameOf(b, undefined, { key: 'k' })], a.size + b.size)).toBe(joined)
-    expect(list.join([a, c], a.size + c.size).toString('latin1')).toBe('\x81\x03one\x81\x05three')
-    expect(list.join([a], a.size).toString('latin1')).toBe('\x81\x03one')
-    expect(list.join([b, a], a.size + b.size).toString('latin1')).toBe('\x81\x03two\x81\x03one')
+    const flushScheduled = (): void => {
+      const joined = list.join([a, b], a.size + b.size)
+      expect(joined.toString('latin1')).toBe('\x81\x03one\x81\x03two')
+      expect(list.join([a, frameOf(b, undefined, { key: 'k' })], a.size + b.size)).toBe(joined)
+      expect(list.join([a, c], a.size + c.size).toString('latin1')).toBe('\x81\x03one\x81\x05three')
+      expect(list.join([a], a.size).toString('latin1')).toBe('\x81\x03one')
+      expect(list.join([b, a], a.size + b.size).toString('latin1')).toBe('\x81\x03two\x81\x03one')
+    }
+    list.add({ flushScheduled })
+    list.close()
+    expect.assertions(5)
+  })
+
+  it('keeps no buffer that nobody will ask for: outside of a flush each is its own', () => {
+    const list = new FlushList()
+    const frames = [frameOf(sharedFrame('one')), frameOf(sharedFrame('two'))]
+    const joined = list.join(frames, 10)
+    expect(list.join(frames, 10)).toStrictEqual(joined)
+    expect(list.join(frames, 10)).not.toBe(joined)
   })
 
   it('flushes once for all that was added during a tick', async () => {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { abortSourceOf, AbortListeners, SignalSource, type AbortListener, type AbortSource } from './abort-source.ts'
 import type { Batch } from './batch.ts'
 import type { ChannelConnection } from './channel-connection.ts'
 import { turnMs } from './clock.ts'
@@ -31,7 +32,7 @@ export interface RequestFacts {
 }
 
 /** One request from its message to its last answer; it is the WsRequest the first link of the chain gets. */
-export class RequestRun<U> implements WsRequest<U> {
+export class RequestRun<U> implements WsRequest<U>, AbortSource {
   readonly id: RequestId | undefined
   readonly key: string
   readonly data: unknown
@@ -52,6 +53,7 @@ export class RequestRun<U> implements WsRequest<U> {
   interrupt: (() => void) | undefined = undefined
   readonly #answering: Answering<U>
   #controller: AbortController | undefined
+  #listeners: AbortListeners | undefined
   #abortReason: unknown
 
   constructor(
@@ -86,6 +88,23 @@ export class RequestRun<U> implements WsRequest<U> {
     return this.#abortReason !== undefined
   }
 
+  get abortReason(): unknown {
+    return this.#abortReason
+  }
+
+  get abortSource(): AbortSource {
+    return this
+  }
+
+  addAbortListener(listener: AbortListener): void {
+    this.#listeners ??= new AbortListeners()
+    this.#listeners.add(listener)
+  }
+
+  removeAbortListener(listener: AbortListener): void {
+    this.#listeners?.delete(listener)
+  }
+
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
@@ -106,6 +125,7 @@ export class RequestRun<U> implements WsRequest<U> {
     if (this.#abortReason !== undefined) return
     this.#abortReason = reason
     this.#controller?.abort(reason)
+    this.#listeners?.tell(reason)
     this.interrupt?.()
     this.onTurn?.()
   }
@@ -153,6 +173,10 @@ class ChangedRequest<U> implements WsRequest<U> {
 
   get signal(): AbortSignal {
     return this.#signal ?? this.#below.signal
+  }
+
+  get abortSource(): AbortSource {
+    return this.#signal === undefined ? abortSourceOf(this.#below) : new SignalSource(this.#signal)
   }
 
   reply(value: unknown, options?: SendOptions): boolean {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { abortSourceOf } from '../abort-source.ts'
 import type { Handler, Reply } from '../chain.ts'
 import { carriesJson } from '../connection-codec.ts'
 import { isPromise } from '../middleware/outcome.ts'
@@ -67,7 +68,7 @@ export function httpBackend<U = unknown>(options: HttpBackendOptions<U>): HttpBa
     const dispatched = dispatchedRequest(sent, origin, traceHeadersOf(request))
     const known = carriesJson(request.connection) ? jsonRules : rules
     const mapped = map === undefined ? known : { ...known, map: (reply: HttpReply) => map(reply, request) }
-    const exchange = new HttpExchange(mapped, request.signal, () => pending.delete(exchange))
+    const exchange = new HttpExchange(mapped, abortSourceOf(request), () => pending.delete(exchange))
     pending.add(exchange)
     return exchange.begin(dispatcher as HttpDispatcher, dispatched)
   }

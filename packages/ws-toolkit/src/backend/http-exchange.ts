@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { AbortListener, AbortSource } from '../abort-source.ts'
 import type { Reply } from '../chain.ts'
 import { cancel, schedule, type Deadline } from '../deadline.ts'
-import { abortError } from '../middleware/pause.ts'
+import { abortErrorFor } from '../middleware/pause.ts'
 import { WsError } from '../ws-error.ts'
 import type {
   DispatchedRequest,
@@ -28,9 +29,9 @@ export interface ExchangeRules {
 const lineTypes: ReadonlySet<string> = new Set(['application/x-ndjson', 'application/ndjson', 'application/jsonl'])
 
 /** One HTTP request and what becomes of it: an answer, a stream of answers, or an error. */
-export class HttpExchange implements ResponseHandler {
+export class HttpExchange implements ResponseHandler, AbortListener {
   readonly #rules: ExchangeRules
-  readonly #signal: AbortSignal
+  readonly #source: AbortSource
   readonly #onFree: () => void
   #resolve: (reply: Reply) => void = () => {}
   #reject: (error: WsError) => void = () => {}
@@ -48,9 +49,9 @@ export class HttpExchange implements ResponseHandler {
   #isFree = false
 
   /** `onFree` is called once, when nothing of it is left. */
-  constructor(rules: ExchangeRules, signal: AbortSignal, onFree: () => void) {
+  constructor(rules: ExchangeRules, source: AbortSource, onFree: () => void) {
     this.#rules = rules
-    this.#signal = signal
+    this.#source = source
     this.#onFree = onFree
   }
 
@@ -58,11 +59,11 @@ export class HttpExchange implements ResponseHandler {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
-      if (this.#signal.aborted) {
-        this.#abandon()
+      if (this.#source.isAborted) {
+        this.aborted(this.#source.abortReason)
         return
       }
-      this.#signal.addEventListener('abort', this.#abandon)
+      this.#source.addAbortListener(this)
       // The dispatcher's own deadlines begin with the connection, of which there may be none.
       this.#deadline = schedule(this.#rules.timeoutMs, () => this.#break(new WsError('timeout')))
       try {
@@ -125,7 +126,10 @@ export class HttpExchange implements ResponseHandler {
     this.#fail(new WsError('bad_reply', { message, cause }))
   }
 
-  readonly #abandon = (): void => this.#break(abortError(this.#signal))
+  /** The request is over: nobody waits for the answer. */
+  aborted(reason: unknown): void {
+    this.#break(abortErrorFor(reason))
+  }
 
   #complete(): void {
     const [first = Buffer.alloc(0)] = this.#chunks
@@ -205,14 +209,14 @@ export class HttpExchange implements ResponseHandler {
     this.#stream?.end(error)
     if (this.#isSettled) return
     this.#isSettled = true
-    this.#signal.removeEventListener('abort', this.#abandon)
+    this.#source.removeAbortListener(this)
     this.#chunks = []
     this.#reject(error)
   }
 
   #settle(reply: Reply): void {
     this.#isSettled = true
-    this.#signal.removeEventListener('abort', this.#abandon)
+    this.#source.removeAbortListener(this)
     if (this.#stream !== undefined) cancel(this.#deadline)
     this.#chunks = []
     this.#resolve(reply)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { SignalSource, type AbortSource } from '../abort-source.ts'
 import type { Next, Reply } from '../chain.ts'
 import type { SendOptions } from '../connection.ts'
 import type { RequestChange, WsRequest } from '../request.ts'
@@ -254,6 +255,10 @@ class FlightRequest<U> extends RequestView<U> {
 
   override get signal(): AbortSignal {
     return this.#signal ?? this.#flight.signal
+  }
+
+  override get abortSource(): AbortSource {
+    return new SignalSource(this.signal)
   }
 
   override reply(value: unknown, options?: SendOptions): boolean {

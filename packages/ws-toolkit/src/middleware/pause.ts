@@ -23,6 +23,11 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 /** What an aborted request is answered with. */
 export function abortError(signal: AbortSignal): WsError {
-  const error = WsError.from(signal.reason)
-  return error.code === 'internal' ? new WsError('cancelled', { cause: signal.reason }) : error
+  return abortErrorFor(signal.reason)
+}
+
+/** The same of the reason alone. */
+export function abortErrorFor(reason: unknown): WsError {
+  const error = WsError.from(reason)
+  return error.code === 'internal' ? new WsError('cancelled', { cause: reason }) : error
 }

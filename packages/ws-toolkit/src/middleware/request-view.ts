@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { abortSourceOf, type AbortSource } from '../abort-source.ts'
 import type { RequestId } from '../codec/codec.ts'
 import type { Connection, SendOptions } from '../connection.ts'
 import type { RequestChange, WsRequest } from '../request.ts'
@@ -45,6 +46,10 @@ export abstract class RequestView<U> implements WsRequest<U> {
 
   get signal(): AbortSignal {
     return this.inner.signal
+  }
+
+  get abortSource(): AbortSource {
+    return abortSourceOf(this.inner)
   }
 
   reply(value: unknown, options?: SendOptions): boolean {

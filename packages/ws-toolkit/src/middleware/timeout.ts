@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { abortSourceOf, AbortListeners, SignalSource, type AbortListener, type AbortSource } from '../abort-source.ts'
 import type { SendOptions } from '../connection.ts'
 import { cancel, schedule } from '../deadline.ts'
 import { whole } from '../option-check.ts'
@@ -23,11 +24,13 @@ export function timeout(ms: number): AnyMiddleware {
 }
 
 /** Makes no signal unless the handler asks for one. */
-class RequestDeadline {
+class RequestDeadline implements AbortSource, AbortListener {
   isOver = false
   readonly #request: WsRequest
   #child: ChildSignal | undefined
   #failure: WsError | undefined
+  #source: AbortSource | undefined
+  readonly #listeners = new AbortListeners()
 
   constructor(request: WsRequest) {
     this.#request = request
@@ -41,12 +44,39 @@ class RequestDeadline {
     return this.#child.signal
   }
 
+  get isAborted(): boolean {
+    return this.#failure !== undefined || abortSourceOf(this.#request).isAborted
+  }
+
+  get abortReason(): unknown {
+    return this.#failure ?? abortSourceOf(this.#request).abortReason
+  }
+
+  addAbortListener(listener: AbortListener): void {
+    this.#listeners.add(listener)
+    if (this.#source !== undefined) return
+    this.#source = abortSourceOf(this.#request)
+    this.#source.addAbortListener(this)
+  }
+
+  removeAbortListener(listener: AbortListener): void {
+    this.#listeners.delete(listener)
+    if (this.#listeners.isEmpty) this.#leaveSource()
+  }
+
+  /** The request behind it is over. */
+  aborted(reason: unknown): void {
+    this.#leaveSource()
+    this.#listeners.tell(reason)
+  }
+
   hold(reply: PromiseLike<unknown>, ms: number): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const timer = schedule(ms, () => {
         this.isOver = true
         this.#failure = new WsError('timeout')
         this.#child?.abort(this.#failure)
+        this.aborted(this.#failure)
         reject(this.#failure)
       })
       reply.then(
@@ -54,15 +84,25 @@ class RequestDeadline {
           cancel(timer)
           // A stream is still ended by the client that leaves.
           if (this.isOver) discard(value)
-          else resolve(followed(value, () => this.#child?.release()))
+          else resolve(followed(value, () => this.#release()))
         },
         (error: unknown) => {
           cancel(timer)
-          this.#child?.release()
+          this.#release()
           reject(error)
         },
       )
     })
+  }
+
+  #release(): void {
+    this.#child?.release()
+    this.#leaveSource()
+  }
+
+  #leaveSource(): void {
+    this.#source?.removeAbortListener(this)
+    this.#source = undefined
   }
 }
 
@@ -84,6 +124,10 @@ class TimedRequest<U> extends RequestView<U> {
 
   override get signal(): AbortSignal {
     return this.#signal ?? this.deadline.signal
+  }
+
+  override get abortSource(): AbortSource {
+    return this.#signal === undefined ? this.deadline : new SignalSource(this.#signal)
   }
 
   // Nobody waits for it any more.
