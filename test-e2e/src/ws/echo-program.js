@@ -18,6 +18,7 @@ const gateway = wsGateway({
 const rates = { messagesPerSecond: Infinity, bytesPerSecond: Infinity }
 const pass = (request, next) => next(request)
 
+gateway.channel('/deflate', { ...rates, compression: {} }).default((request) => request.data)
 gateway.channel('/raw', rates).default((request) => request.data)
 gateway
   .channel('/json', { ...rates, codec: jsonCodec() })
