@@ -6,14 +6,16 @@ import type { ChannelRuntime } from './channel-runtime.ts'
 import { closeCode, type CloseInfo } from './close-code.ts'
 import { cancel, schedule } from './deadline.ts'
 import { takeDirectly } from './receive-shortcut.ts'
+import { readIntoShared } from './shared-read.ts'
 import { RouteSocket, type SocketOwner } from './upgrade/route-socket.ts'
 
 /** Makes a connection of an open socket: counts it, listens to it, and tells the dispatcher and `onOpen`. */
 export function openConnection<U>(runtime: ChannelRuntime<U>, ws: RouteSocket, introduction: Introduction<U>): void {
   const { path, registry, heartbeat, counters, dispatcher } = runtime
-  const connection = new ChannelConnection(runtime, { ws, socket: streamOf(ws) }, introduction)
+  const socket = streamOf(ws)
+  const connection = new ChannelConnection(runtime, { ws, socket }, introduction)
   ws.owner = connection
-  if (!runtime.isPlain) takeDirectly(ws, connection)
+  if (!runtime.isPlain && takeDirectly(ws, connection)) readIntoShared(socket)
   ws.on('message', onMessage)
   ws.on('pong', onPong)
   ws.on('close', onClose)
