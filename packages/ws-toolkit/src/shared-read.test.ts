@@ -55,16 +55,30 @@ describe('readIntoShared', () => {
     expect(text() === flood).toBe(true)
   })
 
-  it('reads nothing while it is paused, and goes on where it was', async () => {
+  it('holds what a stream may while it is paused, and goes on where it was', async () => {
     const { client, accepted, text } = await reading()
+    const sent = Array.from({ length: 1_500_000 }, (_, at) => `${at};`).join('')
     accepted.pause()
-    client.write('a'.repeat(10_000_000))
+    client.write(sent)
+    await vi.waitFor(() => expect(accepted.readableLength).toBeGreaterThanOrEqual(accepted.readableHighWaterMark))
     // More than the kernel keeps for both of them is still with the client.
     await vi.waitFor(() => expect(client.writableLength).toBeGreaterThan(0))
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(accepted.readableLength).toBeLessThan(accepted.readableHighWaterMark + 65_536)
     expect(text()).toBe('')
     accepted.resume()
-    await vi.waitFor(() => expect(text().length).toBe(10_000_000))
+    await vi.waitFor(() => expect(text().length).toBe(sent.length))
+    expect(text() === sent).toBe(true)
+  })
+
+  it('sees a client leave while it is paused', async () => {
+    const { client, accepted, text } = await reading()
+    accepted.on('error', () => {})
+    accepted.pause()
+    client.write('last words')
+    await vi.waitFor(() => expect(accepted.readableLength).toBe(10))
+    client.resetAndDestroy()
+    await vi.waitFor(() => expect(accepted.destroyed).toBe(true))
+    expect(text()).toBe('')
   })
 
   it('tells the end, and an error, as ever', async () => {

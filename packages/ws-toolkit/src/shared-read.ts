@@ -23,14 +23,21 @@ export function readIntoShared(socket: Duplex): boolean {
   Reflect.set(socket, parts.buffer, buffer)
   Reflect.set(socket, parts.callback, onRead)
   Reflect.apply(useUserBuffer, handle, [buffer])
+  socket.on('pause', readOn)
   return true
 }
 
 // One function for all sockets: a closure for each would be kept as long as its connection.
 function onRead(this: Socket, bytes: number): boolean {
-  this.emit('data', Buffer.from(buffer.subarray(0, bytes)))
-  // A stream that was read from before may begin to read again by itself while it is paused.
-  return !this.isPaused()
+  const chunk = Buffer.from(buffer.subarray(0, bytes))
+  if (this.isPaused() || this.readableLength > 0) return this.push(chunk)
+  this.emit('data', chunk)
+  return true
+}
+
+/** A paused socket reads on until it holds as much as a stream may, as ever: how else would it see that its client has gone? */
+function readOn(this: Socket): void {
+  this.read(0)
 }
 
 interface Parts {
