@@ -18,12 +18,28 @@ describe('ReadBuffer', () => {
     expect(first.length).toBe(4096)
   })
 
+  it('is one for all while little comes, and each gets bytes of its own', () => {
+    const [one, two] = [new ReadBuffer(65_536), new ReadBuffer(65_536)]
+    const kept: Uint8Array[] = []
+    one.receive = two.receive = (chunk) => kept.push(chunk) > 0
+    for (const [buffer, letter] of [
+      [one, 'a'],
+      [two, 'b'],
+      [one, 'c'],
+    ] as const) {
+      buffer.next().fill(letter)
+      expect(read(buffer, 3)).toBe(one.next())
+    }
+    expect(kept.map((chunk) => Buffer.from(chunk).toString())).toEqual(['aaa', 'bbb', 'ccc'])
+  })
+
   it('is left to whoever keeps what was read', () => {
     const buffer = new ReadBuffer(65_536)
+    read(buffer, 4096)
     const kept: Uint8Array[] = []
     buffer.receive = (chunk) => kept.push(chunk) > 0
-    const first = read(buffer, 100)
-    const second = read(buffer, 100)
+    const first = read(buffer, 5000)
+    const second = read(buffer, 5000)
     expect(second).not.toBe(first)
     expect(kept.map((chunk) => chunk.buffer)).toEqual([first.buffer, second.buffer])
   })
@@ -108,29 +124,39 @@ describe('ReadBuffer', () => {
     })
     assert(
       property(array(step, { maxLength: 60 }), (steps) => {
-        const connections = [0, 1, 2].map(() => ({ buffer: new ReadBuffer(8192), kept: new Set<Buffer>() }))
-        const left = new Set<Buffer>()
-        for (const { connection, share, end } of steps) {
+        const connections = [0, 1, 2].map(() => ({ buffer: new ReadBuffer(8192), kept: [] as Kept[] }))
+        const left: Kept[] = []
+        for (const [index, { connection, share, end }] of steps.entries()) {
           const one = connections[connection]
           if (one === undefined) continue
-          const { buffer, kept } = one
+          const { buffer } = one
           const into = buffer.next()
-          expect(left.has(into) || connections.some((other) => other.kept.has(into))).toBe(false)
-          expect(connections.filter((other) => other.buffer.next() === into).length).toBe(1)
-          buffer.receive = () => {
+          const bytes = Math.max(1, Math.floor(into.length * share))
+          // First and last byte are enough: nothing writes less than a read.
+          into[0] = into[bytes - 1] = index
+          buffer.receive = (chunk) => {
             if (end === 'left') buffer.leave()
+            if (end === 'free') one.kept = []
+            else (end === 'left' ? left : one.kept).push({ chunk, index })
             return end === 'kept'
           }
-          buffer.read(Math.max(1, Math.floor(into.length * share)))
-          if (end === 'kept') kept.add(into)
-          else kept.clear()
-          if (end === 'left') left.add(into)
+          // What nobody refers to when a read was handed out is free from then on.
+          if (end === 'left') one.kept = []
+          buffer.read(bytes)
+          for (const { chunk, index } of [...left, ...connections.flatMap(({ kept }) => kept)]) {
+            expect([chunk[0], chunk.at(-1)]).toEqual([index, index])
+          }
         }
       }),
       { numRuns: inject('propertyRuns') },
     )
   })
 })
+
+interface Kept {
+  readonly chunk: Uint8Array
+  readonly index: number
+}
 
 /** A buffer that a flood has made as large as it gets. */
 function flooded(): ReadBuffer {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 const smallBytes = 4096
+// Connections with little traffic share it, so that idle clients cost little: what comes to them is copied.
+const small = Buffer.allocUnsafeSlow(smallBytes)
 // What a busy connection may read at once, in large buffers: a flood then takes a quarter of the calls.
 const busyTimes = 4
 // Reads in a row that would have fitted a small buffer before a large one is given back.
@@ -12,15 +14,15 @@ const spare = new Map<number, Buffer[]>()
 let spareBytes = 0
 
 /**
- * The buffer a socket reads into. It is used again and again while nobody refers to what was read. A connection with
- * little traffic has a small one, so that idle clients cost little, and only one that fills a large one has a larger one.
+ * The buffer a socket reads into. A connection that fills the small one, which all share, gets a large one of its own, and
+ * one that fills that a larger one; they are used again and again while nobody refers to what was read.
  */
 export class ReadBuffer {
   /** Gets each read; returns whether something still refers to its bytes, or to those of a read before it. */
   receive: (chunk: Uint8Array) => boolean = () => false
   readonly #sizes: readonly number[]
   #level = 0
-  #buffer: Buffer = Buffer.allocUnsafeSlow(smallBytes)
+  #buffer: Buffer = small
   #quiet = 0
   /** What was referred to when it was read; not held back from the collector, as there may be no other read. */
   #lent: WeakRef<Buffer>[] = []
@@ -43,7 +45,8 @@ export class ReadBuffer {
   /** For `onread.callback`. */
   read(bytes: number): boolean {
     this.#isLeft = false
-    const isKept = this.receive(this.#buffer.subarray(0, bytes))
+    const chunk = this.#buffer.subarray(0, bytes)
+    const isKept = this.receive(this.#buffer === small ? Buffer.from(chunk) : chunk)
     if (!isKept && this.#lent.length > 0) this.#takeBack()
     const level = this.#nextLevel(bytes)
     if (isKept || this.#isLeft || level !== this.#level) this.#replace(level, isKept)
@@ -68,13 +71,13 @@ export class ReadBuffer {
   }
 
   #replace(level: number, isKept: boolean): void {
-    if (!this.#isLeft && isKept && this.#level > 0 && this.#lent.length < maxLent) {
-      this.#lent.push(new WeakRef(this.#buffer))
-    } else if (!this.#isLeft && !isKept) {
-      putAside(this.#buffer)
+    const buffer = this.#buffer
+    if (buffer !== small && !this.#isLeft) {
+      if (!isKept) putAside(buffer)
+      else if (this.#lent.length < maxLent) this.#lent.push(new WeakRef(buffer))
     }
     this.#level = level
-    this.#buffer = bufferOf(this.#sizes[level] ?? smallBytes)
+    this.#buffer = level === 0 ? small : bufferOf(this.#sizes[level] ?? smallBytes)
   }
 }
 
@@ -85,10 +88,9 @@ function bufferOf(bytes: number): Buffer {
   return used
 }
 
-// Small ones are cheaper to make than to keep.
 function putAside(buffer: Buffer): void {
   const { length } = buffer
-  if (length === smallBytes || spareBytes + length > maxSpareBytes) return
+  if (spareBytes + length > maxSpareBytes) return
   const alike = spare.get(length)
   if (alike === undefined) spare.set(length, [buffer])
   else alike.push(buffer)
