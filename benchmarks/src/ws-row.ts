@@ -45,7 +45,7 @@ const host = '127.0.0.1'
 
 /** The same load on our stack and on plain `ws`, and on the Go reference where it can be had. */
 export async function startWsSides(bench: Bench, work: WsWork): Promise<Sides> {
-  const subject = await startOurSide(bench, wsSides.ours, work)
+  const subject = await startWsSide(bench, wsSides.ours, work)
   const plain = await bench.start(wsSides.plain, 'plain-ws-server', [serverArgument(work)])
   const reference = await startSide(bench, plain, work)
   try {
@@ -56,9 +56,14 @@ export async function startWsSides(bench: Bench, work: WsWork): Promise<Sides> {
   }
 }
 
-/** Our stack alone, under a name of the row's. */
-export async function startOurSide(bench: Bench, name: string, work: WsWork): Promise<Side> {
-  return startSide(bench, await bench.start(name, 'ws-gateway-server', [serverArgument(work)]), work)
+/** One server alone, under a name of the row's. Default our stack. */
+export async function startWsSide(
+  bench: Bench,
+  name: string,
+  work: WsWork,
+  script = 'ws-gateway-server',
+): Promise<Side> {
+  return startSide(bench, await bench.start(name, script, [serverArgument(work)]), work)
 }
 
 function serverArgument({ task, binding = 'mount', codec = 'raw', heartbeatMs }: WsWork): string {

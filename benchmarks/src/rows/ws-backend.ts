@@ -2,7 +2,7 @@
 import type { Bench } from '../bench.ts'
 import { parsePort } from '../port.ts'
 import type { Row, Side, Sides } from '../row.ts'
-import { echoMessage, noErrors, startOurSide, startWsSides, wsSides, wsTimes, type WsWork } from '../ws-row.ts'
+import { echoMessage, noErrors, startWsSide, startWsSides, wsSides, wsTimes, type WsWork } from '../ws-row.ts'
 import type { ServerTask } from '../ws-server-work.ts'
 
 const connections = 100
@@ -40,8 +40,8 @@ async function startNatsSides(bench: Bench): Promise<Sides> {
   await bench.start('responder', 'echo-responder', [url, subject])
   const service = await startService(bench)
   return {
-    subject: await startOurSide(bench, 'NATS backend', workOf({ kind: 'nats', url, subject })),
-    reference: service.watch(await startOurSide(bench, overHttp, workOf({ kind: 'http', origin: service.origin }))),
+    subject: await startWsSide(bench, 'NATS backend', workOf({ kind: 'nats', url, subject })),
+    reference: service.watch(await startWsSide(bench, overHttp, workOf({ kind: 'http', origin: service.origin }))),
   }
 }
 
