@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A gateway of WebSocket channels in a process of its own, told what to do by messages of its parent.
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { jsonCodec, wsGateway } from '@nats-edge/ws-toolkit'
 import { attachWebSockets } from '@nats-edge/ws-toolkit/upgrade'
 import { Hono } from 'hono'
+import { heldByProcess, memoryOfProcess } from '../support/process-state.js'
 
 const closed = {}
 const gateway = wsGateway({
@@ -39,40 +39,13 @@ attachWebSockets(server, new Hono().route('/', gateway.routes))
 
 /** The gauges of the gateway, and what its process holds. */
 function state() {
-  globalThis.gc()
-  const resources = process.getActiveResourcesInfo()
-  const count = (type) => resources.filter((resource) => resource === type).length
+  const memory = memoryOfProcess()
   const gauges = {}
   for (const { name, kind, samples } of gateway.stats()) {
     if (kind !== 'gauge') continue
     for (const { labels, value } of samples) gauges[[name, ...Object.values(labels)].join(' ')] = value
   }
-  return {
-    held: {
-      ...gauges,
-      sockets: count('TCPSocketWrap'),
-      writing: count('WriteWrap') + count('ShutdownWrap'),
-      timers: count('Timeout') + count('Immediate'),
-      listeners: [process, server].reduce(
-        (sum, emitter) => sum + emitter.eventNames().reduce((all, name) => all + emitter.listenerCount(name), 0),
-        0,
-      ),
-      descriptors: descriptors(),
-    },
-    heapBytes: process.memoryUsage().heapUsed,
-    residentBytes: process.memoryUsage.rss(),
-    bufferBytes: process.memoryUsage().arrayBuffers,
-    closed,
-    dialsFailed: 0,
-  }
-}
-
-function descriptors() {
-  try {
-    return readdirSync('/proc/self/fd').length - 1
-  } catch {
-    return -1
-  }
+  return { ...memory, held: { ...gauges, ...heldByProcess([server]) }, closed, dialsFailed: 0 }
 }
 
 process.on('message', (message) => {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A gateway in a process of its own, told what to do by messages of its parent.
-import { readdirSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { wireGateway } from '@nats-edge/wire-parser/gateway'
 import { attachWebSockets, upgradeWebSocket } from '@nats-edge/ws-toolkit/upgrade'
 import { Hono } from 'hono'
+import { heldByProcess, memoryOfProcess } from '../../support/process-state.js'
 
 const closed = {}
 const gateway = wireGateway({
@@ -24,10 +24,9 @@ function stat(name, label = '') {
 
 /** What the gateway holds, in its own numbers and in those of the process. */
 function state() {
-  globalThis.gc()
-  const resources = process.getActiveResourcesInfo()
-  const count = (type) => resources.filter((resource) => resource === type).length
+  const memory = memoryOfProcess()
   return {
+    ...memory,
     held: {
       tcp: stat('wire_connections', 'tcp'),
       ws: stat('wire_connections', 'ws'),
@@ -35,26 +34,10 @@ function state() {
       subscriptions: stat('wire_subscriptions'),
       queuedBytes: stat('wire_queued_bytes'),
       users: gateway.users().length,
-      sockets: count('TCPSocketWrap'),
-      connecting: count('TCPConnectWrap'),
-      writing: count('WriteWrap') + count('ShutdownWrap'),
-      timers: count('Timeout') + count('Immediate'),
-      listeners: process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0),
-      descriptors: descriptors(),
+      ...heldByProcess(),
     },
-    heapBytes: process.memoryUsage().heapUsed,
-    residentBytes: process.memoryUsage.rss(),
-    bufferBytes: process.memoryUsage().arrayBuffers,
     closed,
     dialsFailed: stat('wire_backend_dials_total', 'failed'),
-  }
-}
-
-function descriptors() {
-  try {
-    return readdirSync('/proc/self/fd').length - 1
-  } catch {
-    return -1
   }
 }
 
