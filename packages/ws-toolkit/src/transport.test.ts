@@ -236,6 +236,7 @@ describe('compression', () => {
     const client = await rig.connect('/', { perMessageDeflate: { threshold: 0 } })
     client.ws.send(Buffer.alloc(10_000_000), { compress: true })
     expect((await client.closed).code).toBe(1009)
-    expect(eventsOf(rig, 'connection.closed')).toMatchObject([{ code: 1009, bytesIn: 0 }])
+    const ended = [{ code: 1009, bytesIn: 0 }]
+    await vi.waitFor(() => expect(eventsOf(rig, 'connection.closed')).toMatchObject(ended))
   })
 })
