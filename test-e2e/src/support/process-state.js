@@ -16,11 +16,15 @@ export function heldByProcess(emitters = []) {
   }
 }
 
-/** Its memory in bytes. */
+/** Its memory in bytes; -1 while there is no descriptor left to find out. */
 export function memoryOfProcess() {
   globalThis.gc()
-  const { heapUsed, rss, arrayBuffers } = process.memoryUsage()
-  return { heapBytes: heapUsed, residentBytes: rss, bufferBytes: arrayBuffers }
+  try {
+    const { heapUsed, rss, arrayBuffers } = process.memoryUsage()
+    return { heapBytes: heapUsed, residentBytes: rss, bufferBytes: arrayBuffers }
+  } catch {
+    return { heapBytes: -1, residentBytes: -1, bufferBytes: -1 }
+  }
 }
 
 function listenersOf(emitter) {

@@ -54,7 +54,7 @@ export class GatewayProcess {
       stream?.setEncoding('utf8').on('data', (text: string) => (output += text))
     }
     const ports = await Promise.race([
-      told(child, 'ports'),
+      told(child, 'ports', () => output),
       once(child, 'exit').then(() => Promise.reject(new Error(`the gateway did not start:\n${output}`))),
     ])
     const addresses = { tcp: `nats://127.0.0.1:${ports.tcp}`, ws: `ws://127.0.0.1:${ports.ws}/nats` }
@@ -68,7 +68,7 @@ export class GatewayProcess {
   /** After a collection of garbage. Rejects if the process has ended. */
   state(): Promise<GatewayProcessState> {
     if (this.#process.exitCode !== null) throw new Error(`the gateway has ended:\n${this.#output()}`)
-    const state = told(this.#process, 'state')
+    const state = told(this.#process, 'state', this.#output)
     this.#process.send('state')
     return state
   }
@@ -97,6 +97,7 @@ export class GatewayProcess {
 function told<Kind extends 'state' | 'ports'>(
   child: ChildProcess,
   kind: Kind,
+  output: () => string,
 ): Promise<Extract<Told, Record<Kind, unknown>>[Kind]> {
   type Message = Extract<Told, Record<Kind, unknown>>
   return new Promise((resolve, reject) => {
@@ -105,7 +106,8 @@ function told<Kind extends 'state' | 'ports'>(
       child.off('message', take).off('exit', gone)
       resolve((message as Message)[kind])
     }
-    const gone = (): void => reject(new Error('the gateway has ended'))
+    const gone = (code: unknown, signal: unknown): void =>
+      reject(new Error(`the gateway has ended with ${String(signal ?? code)}:\n${output()}`))
     child.on('message', take).once('exit', gone)
   })
 }
