@@ -173,11 +173,13 @@ describe.each(inject('natsServers'))('reliability F3: nats-server $version', (bi
       const webSocket = new RawWebSocket(gateway.addresses.ws)
       await eventually(() => webSocket.failure !== '')
       expect(webSocket.failure).toContain('503')
-      const during = await gateway.state()
+      // High water, two reads of a flood, and as much again, as a read that filled half of its buffer is kept in it; a
+      // collection may leave the rest for the next one.
+      const mostBytes = before.bufferBytes + publishers.length * 3 * mebibyte
+      const during = await gateway.settled(({ bufferBytes }) => bufferBytes < mostBytes)
+      expect(during.bufferBytes).toBeLessThan(mostBytes)
       // Most waits where it is: in the clients.
       for (const publisher of publishers) expect(publisher.socket.writableLength).toBeGreaterThan(4 * mebibyte)
-      const grown = during.bufferBytes - before.bufferBytes
-      expect(grown / publishers.length).toBeLessThan(2 * mebibyte)
       expect(during.residentBytes - before.residentBytes).toBeLessThan(60 * mebibyte)
     } finally {
       broker.kill('SIGCONT')
