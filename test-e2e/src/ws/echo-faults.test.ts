@@ -60,6 +60,9 @@ class EchoClient {
   }
 }
 
+const heapBound = 1_000_000
+const bufferBound = 600_000
+
 const channels = [
   ['/raw', 'x'.repeat(32)],
   ['/json', '{"type":"echo","id":1,"data":"xxxxxxxxxxxxxxxx"}'],
@@ -90,15 +93,21 @@ it.each(channels)(
     const before = await read()
     const startMs = performance.now()
     for (let i = 0; i < messages / batch; i++) await round()
-    const after = await read()
+    await read()
+    // A collection may leave for the next one what was let go of just before, and a timer may just be due.
+    const isBack = ({ held, heapBytes, bufferBytes }: GatewayProcessState): boolean =>
+      heapBytes - before.heapBytes < heapBound &&
+      bufferBytes - before.bufferBytes < bufferBound &&
+      JSON.stringify(held) === JSON.stringify(before.held)
+    const after = await gateway.settled(isBack)
     const seconds = (performance.now() - startMs) / 1000
     const [heap, buffers] = [after.heapBytes - before.heapBytes, after.bufferBytes - before.bufferBytes]
     process.stderr.write(
       `${messages} messages over ${path}: heap ${heap} B, buffers ${buffers} B, ` +
         `resident ${after.residentBytes - before.residentBytes} B in ${seconds.toFixed(1)} s\n`,
     )
-    expect(heap).toBeLessThan(1_000_000)
-    expect(buffers).toBeLessThan(600_000)
+    expect(heap).toBeLessThan(heapBound)
+    expect(buffers).toBeLessThan(bufferBound)
     expect(after.held).toEqual(before.held)
     client.socket.destroy()
   },
