@@ -6,6 +6,7 @@ import { WebSocket } from 'ws'
 import { GatewayProcess, type GatewayProcessState } from '../wire/faults/gateway-process.ts'
 import { type Random, randomFrom, whole } from '../wire/faults/random.ts'
 import { eventually } from '../wire/web-socket-rig.ts'
+import { expectSameHeap } from '../wire/faults/same-heap.ts'
 
 const isLong = inject('propertyRuns') >= 100_000
 const messages = isLong ? 10_000_000 : 300_000
@@ -60,9 +61,6 @@ class EchoClient {
   }
 }
 
-const heapBound = 1_000_000
-const bufferBound = 600_000
-
 const channels = [
   ['/raw', 'x'.repeat(32)],
   ['/json', '{"type":"echo","id":1,"data":"xxxxxxxxxxxxxxxx"}'],
@@ -94,21 +92,7 @@ it.each(channels)(
     const startMs = performance.now()
     for (let i = 0; i < messages / batch; i++) await round()
     await read()
-    // A collection may leave for the next one what was let go of just before, and a timer may just be due.
-    const isBack = ({ held, heapBytes, bufferBytes }: GatewayProcessState): boolean =>
-      heapBytes - before.heapBytes < heapBound &&
-      bufferBytes - before.bufferBytes < bufferBound &&
-      JSON.stringify(held) === JSON.stringify(before.held)
-    const after = await gateway.settled(isBack)
-    const seconds = (performance.now() - startMs) / 1000
-    const [heap, buffers] = [after.heapBytes - before.heapBytes, after.bufferBytes - before.bufferBytes]
-    process.stderr.write(
-      `${messages} messages over ${path}: heap ${heap} B, buffers ${buffers} B, ` +
-        `resident ${after.residentBytes - before.residentBytes} B in ${seconds.toFixed(1)} s\n`,
-    )
-    expect(heap).toBeLessThan(heapBound)
-    expect(buffers).toBeLessThan(bufferBound)
-    expect(after.held).toEqual(before.held)
+    await expectSameHeap(gateway, before, { what: `${messages} messages over ${path}`, startMs })
     client.socket.destroy()
   },
   isLong ? 600_000 : 60_000,

@@ -4,6 +4,7 @@ import { type Binary, startFullBroker, type TransportName } from '../client-rig.
 import { eventually } from '../web-socket-rig.ts'
 import { GatewayProcess, type GatewayProcessState } from './gateway-process.ts'
 import { StreamClient } from './stream-client.ts'
+import { expectSameHeap } from './same-heap.ts'
 
 const newest = inject('natsServers').at(-1) as Binary
 const isLong = inject('propertyRuns') >= 100_000
@@ -26,10 +27,6 @@ const ways: readonly (readonly [way: TransportName, what: string, options: objec
   ['ws', 'forwarded', {}],
   ['tcp', 'judged, each with a subject of its own', judged],
 ]
-
-// Code that becomes warmer still takes a little; a byte a message would be ten million.
-const heapBound = 1_000_000
-const bufferBound = 600_000
 
 it.each(ways)(
   `${messages} messages through a gateway and back, by %s, %s, leave its heap as it was`,
@@ -59,22 +56,8 @@ it.each(ways)(
     const startMs = performance.now()
     for (let i = 0; i < messages / batch; i++) await round()
     await read()
-    // A collection may leave for the next one what was let go of just before, and a timer may just be due.
-    const isBack = ({ held, heapBytes, bufferBytes }: GatewayProcessState): boolean =>
-      heapBytes - before.heapBytes < heapBound &&
-      bufferBytes - before.bufferBytes < bufferBound &&
-      JSON.stringify(held) === JSON.stringify(before.held)
-    const after = await gateway.settled(isBack)
     expect([to.isClosed, from.isClosed]).toEqual([false, false])
-    const seconds = (performance.now() - startMs) / 1000
-    const [heap, buffers] = [after.heapBytes - before.heapBytes, after.bufferBytes - before.bufferBytes]
-    process.stderr.write(
-      `${messages} messages by ${way}, ${what}: heap ${heap} B, buffers ${buffers} B, ` +
-        `resident ${after.residentBytes - before.residentBytes} B in ${seconds.toFixed(1)} s\n`,
-    )
-    expect(heap).toBeLessThan(heapBound)
-    expect(buffers).toBeLessThan(bufferBound)
-    expect(after.held).toEqual(before.held)
+    await expectSameHeap(gateway, before, { what: `${messages} messages by ${way}, ${what}`, startMs })
     for (const client of [from, to]) client.destroy()
   },
   isLong ? 300_000 : 60_000,
