@@ -6,9 +6,10 @@ import type { ChannelRuntime } from './channel-runtime.ts'
 import { closeCode, type CloseHint, type CloseInfo } from './close-code.ts'
 import type { RequestId } from './codec/codec.ts'
 import { connectionId } from './connection-id.ts'
-import { ConnectionCalls } from './connection-calls.ts'
+import { ConnectionCalls, tell } from './connection-calls.ts'
 import { ConnectionLife, type Vitals } from './connection-life.ts'
-import { carryOut, countRoundTrip, refuseExcess } from './connection-visit.ts'
+import { closeFlooding, countWithinLimit, exceed, joinWithinLimit } from './connection-limits.ts'
+import { carryOut, countRoundTrip } from './connection-visit.ts'
 import { wrapConnection } from './connection-wrap.ts'
 import type {
   CallOptions,
@@ -21,7 +22,7 @@ import type {
   SendOptions,
 } from './connection.ts'
 import { Departure, type Departing } from './departure.ts'
-import type { HookName, LimitName } from './event.ts'
+import type { HookName } from './event.ts'
 import { frameOf, type Frame, type Outgoing } from './frame.ts'
 import type { Goodbye, LiveConnection } from './live-connection.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
@@ -30,6 +31,7 @@ import { SendQueue } from './outbox.ts'
 import type { RequestQueue } from './request-queue.ts'
 import type { Joined, Member } from './room.ts'
 import type { RouteSocket } from './upgrade/route-socket.ts'
+import { sendAndWait } from './sent-message.ts'
 import { Wire } from './wire.ts'
 import { WsError } from './ws-error.ts'
 
@@ -52,6 +54,8 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   readonly ip: string
   readonly traceparent: string | undefined
   readonly openedAt: number = Date.now()
+  /** The same moment of the monotonic clock. */
+  readonly openedMs: number = Math.floor(performance.now())
   data: U
   readonly runtime: ChannelRuntime<U>
   readonly outbox: SendQueue
@@ -173,16 +177,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   }
 
   sent(message: Outgoing, options: SendOptions = {}): Promise<void> {
-    const { binary, key, compress } = options
-    return new Promise((resolve, reject) => {
-      const settle = (error?: Error | null): void => {
-        if (error === undefined || error === null) resolve()
-        else reject(error instanceof WsError ? error : new WsError('closed', { cause: error }))
-      }
-      const push = (): void => void this.push(frameOf(message, binary, { key, compress, settle }))
-      if (this.runtime.options.overflow === 'block') this.outbox.whenRoom(push)
-      else push()
-    })
+    return sendAndWait(this, message, options)
   }
 
   /** Queues a frame that is made already. */
@@ -197,15 +192,8 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   }
 
   request(method: string, params?: unknown, options: CallOptions = {}): Promise<unknown> {
-    const { codec } = this.runtime
-    if (codec?.call === undefined) {
-      return Promise.reject(
-        new WsError('unsupported', { message: 'the codec of this channel has no requests to clients' }),
-      )
-    }
-    const call = codec.call
     this.#calls ??= new ConnectionCalls()
-    return this.#calls.begin((id) => this.send(call(id, method, params)), options)
+    return this.#calls.ask(this, { method, params }, options)
   }
 
   /** Takes the client's answer to `request()`; false when nobody waits for it. */
@@ -214,19 +202,13 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   }
 
   notify(method: string, params?: unknown, options?: SendOptions): boolean {
-    const { codec } = this.runtime
-    if (codec?.notice === undefined) {
-      throw new WsError('unsupported', { message: 'the codec of this channel has no events' })
-    }
-    return this.send(codec.notice(method, params), options)
+    return tell(this, { method, params }, options)
   }
 
   messages(): AsyncIterableIterator<Message> {
     if (this.#pull !== undefined)
       throw new TypeError('messages(): somebody takes the messages of this connection already')
-    const pull = new MessagePull(this, () => {
-      this.#pull = undefined
-    })
+    const pull = new MessagePull(this, () => (this.#pull = undefined))
     this.#pull = pull
     if (this.state === 'closed') pull.end()
     return pull
@@ -304,13 +286,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   }
 
   join(room: string, options: { readonly rewind?: number } = {}): Promise<Joined> {
-    if (this.state !== 'open') return Promise.reject(new WsError('closed'))
-    const { maxRooms } = this.runtime.options
-    if (this.rooms.size >= maxRooms && !this.rooms.has(room)) {
-      this.#limitHit('rooms')
-      return Promise.reject(new WsError('overloaded', { message: `a connection may be in ${maxRooms} rooms` }))
-    }
-    return this.runtime.rooms.join(this, room, options.rewind ?? 0)
+    return joinWithinLimit(this, room, options.rewind ?? 0)
   }
 
   leave(room: string): void {
@@ -318,17 +294,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   }
 
   countSubscription(): () => void {
-    const { maxSubscriptions } = this.runtime.options
-    if (this.subscriptions >= maxSubscriptions) {
-      this.#limitHit('subscriptions')
-      throw new WsError('overloaded', { message: `a connection may have ${maxSubscriptions} subscriptions` })
-    }
-    this.subscriptions += 1
-    let isCounted = true
-    return () => {
-      if (isCounted) this.subscriptions -= 1
-      isCounted = false
-    }
+    return countWithinLimit(this)
   }
 
   wrap(over: { readonly send?: SendFunction; readonly close?: CloseFunction }): Connection<U> {
@@ -354,8 +320,11 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   }
 
   exceeded(limit: 'messages' | 'bytes', waitMs: number, message: { bytes: Buffer; binary: boolean } | undefined): void {
-    this.#limitHit(limit)
-    if (message !== undefined) refuseExcess(this, waitMs, message)
+    exceed(this, limit, waitMs, message)
+  }
+
+  flooded(): void {
+    closeFlooding(this)
   }
 
   /** The close frame is about to be written: everything that waits goes first. */
@@ -374,9 +343,14 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
     else if (verdict !== undefined) carryOut(verdict, this, this.#life.silentMs(nowMs))
   }
 
+  /** A ping has come, which `ws` answers. */
+  pinged(): void {
+    this.intake.control()
+  }
+
   /** A pong has come. */
   ponged(payload: Buffer): void {
-    countRoundTrip(this, this.#life, payload)
+    if (!countRoundTrip(this, this.#life, payload)) this.intake.control()
   }
 
   /** The dispatcher has thrown: nobody knows in what state it has left this connection. */
@@ -402,10 +376,5 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
     this.requests?.abort()
     this.#controller?.abort(new WsError('closed'))
     this.runtime.gone(this, info)
-  }
-
-  #limitHit(limit: LimitName): void {
-    this.runtime.counters.limits[limit] += 1
-    this.runtime.observe?.({ type: 'limit.hit', channel: this.path, id: this.id, limit })
   }
 }

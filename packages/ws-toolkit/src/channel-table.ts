@@ -11,6 +11,8 @@ export interface ChannelMatch<T> {
 export class ChannelTable<T> {
   readonly #router = new TrieRouter<T>()
   readonly #paths = new Set<string>()
+  // What paths without a parameter have found: at most one for each channel.
+  readonly #plain = new Map<string, ChannelMatch<T>>()
 
   /** Throws TypeError for a path that begins without `/` or is there already. */
   add(path: string, channel: T): void {
@@ -19,11 +21,14 @@ export class ChannelTable<T> {
     }
     if (this.#paths.has(path)) throw new TypeError(`channel: there is one at ${JSON.stringify(path)} already`)
     this.#paths.add(path)
+    this.#plain.clear()
     this.#router.add('GET', path, channel)
   }
 
   /** Finds the channel that was added first; `malformed` for a path that cannot be decoded. */
   find(path: string): ChannelMatch<T> | 'malformed' | undefined {
+    const known = this.#plain.get(path)
+    if (known !== undefined) return known
     const [found] = this.#router.match('GET', path)[0]
     if (found === undefined) return undefined
     const [channel, raw] = found
@@ -34,7 +39,9 @@ export class ChannelTable<T> {
       if (decoded === undefined) return 'malformed'
       params[name] = decoded
     }
-    return { channel, params: Object.freeze(params) }
+    const match = { channel, params: Object.freeze(params) }
+    if (this.#paths.has(path) && Object.keys(raw).length === 0) this.#plain.set(path, match)
+    return match
   }
 }
 

@@ -5,11 +5,12 @@ import { resolveChannelOptions, type ChannelOptions, type ResolvedChannelOptions
 import type { AnsweringDispatcher, ChannelRuntime } from './channel-runtime.ts'
 import { connectionGone } from './connection-opening.ts'
 import { ChannelCounters } from './counters.ts'
-import { enter, type Params } from './entrance.ts'
+import { enter, type Arrival } from './entrance.ts'
 import { FlushList } from './flush-list.ts'
 import { RequestDispatcher } from './request-dispatcher.ts'
 import type { RouteTarget } from './request-run.ts'
 import { Router, type RouteMatch } from './router.ts'
+import { routeFor, type SocketRoute } from './upgrade/route.ts'
 import type { SocketOptions } from './upgrade/socket-options.ts'
 import { WsError } from './ws-error.ts'
 
@@ -50,8 +51,8 @@ export type SocketLimits = Pick<
 
 /** A channel that is complete. */
 export interface FrozenChannel {
-  readonly socketOptions: SocketOptions
-  enter(c: Context, params: Params): ReturnType<typeof enter>
+  readonly route: SocketRoute
+  enter(c: Context, arrival: Arrival): ReturnType<typeof enter>
 }
 
 /** A channel as its gateway sees it, whatever its connections carry. */
@@ -142,8 +143,9 @@ export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
       codec: options.dispatcher === undefined ? options.codec : undefined,
       flushList: this.#ownFlushList ?? gateway.flushList,
     }
-    const entry = { runtime, http: this.#http, socketOptions: gateway.socketOptions(path, socketLimits(options)) }
-    return { socketOptions: entry.socketOptions, enter: (c, params) => enter(c, entry, params) }
+    const route = routeFor(gateway.socketOptions(path, socketLimits(options)))
+    const entry = { runtime, http: this.#http, route }
+    return { route, enter: (c, arrival) => enter(c, entry, arrival) }
   }
 
   /** Ends whatever its middleware and backends hold. */

@@ -17,6 +17,7 @@ export function openConnection<U>(runtime: ChannelRuntime<U>, ws: RouteSocket, i
   ws.owner = connection
   if (!runtime.isPlain && takeDirectly(ws, connection)) readIntoShared(socket)
   ws.on('message', onMessage)
+  ws.on('ping', onPing)
   ws.on('pong', onPong)
   ws.on('close', onClose)
   registry.add(connection)
@@ -33,14 +34,14 @@ export function connectionGone<U>(connection: ChannelConnection<U>, info: CloseI
   const { registry, heartbeat, counters, observe, path, options } = connection.runtime
   registry.delete(connection)
   if (registry.size === 0) heartbeat.stop()
-  const { id, openedAt, bytesIn, bytesOut, messagesIn, messagesOut } = connection
+  const { id, openedMs, bytesIn, bytesOut, messagesIn, messagesOut } = connection
   counters.closedWith(info.code)
   counters.bytesIn += bytesIn
   counters.bytesOut += bytesOut
   counters.messagesIn += messagesIn
   counters.messagesOut += messagesOut
   const { code, wasClean } = info
-  const ms = Date.now() - openedAt
+  const ms = Math.max(0, performance.now() - openedMs)
   observe?.({ type: 'connection.closed', channel: path, id, code, wasClean, ms, bytesIn, bytesOut })
   if (connection.requests?.isBusy !== true) {
     sayGone(connection, info)
@@ -103,6 +104,10 @@ function streamOf(ws: WebSocket): Duplex {
 function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
   // Never anything but a Buffer: the binaryType of a channel's sockets is not changed.
   ownerOf(this)?.received(data as Buffer, isBinary)
+}
+
+function onPing(this: WebSocket): void {
+  ownerOf(this)?.pinged()
 }
 
 function onPong(this: WebSocket, data: Buffer): void {

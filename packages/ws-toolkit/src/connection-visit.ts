@@ -2,7 +2,6 @@
 import type { ChannelConnection } from './channel-connection.ts'
 import { closeCode } from './close-code.ts'
 import type { ConnectionLife, Verdict } from './connection-life.ts'
-import { WsError } from './ws-error.ts'
 
 /** Does what a visit of the heartbeat has found to be done. */
 export function carryOut<U>(verdict: Verdict, connection: ChannelConnection<U>, silentMs: number): void {
@@ -32,25 +31,15 @@ export function carryOut<U>(verdict: Verdict, connection: ChannelConnection<U>, 
   }
 }
 
-/** A pong has come: counts the time since its ping. */
-export function countRoundTrip<U>({ id, runtime }: ChannelConnection<U>, life: ConnectionLife, payload: Buffer): void {
+/** A pong has come: counts the time since its ping; false when there was none. */
+export function countRoundTrip<U>(
+  { id, runtime }: ChannelConnection<U>,
+  life: ConnectionLife,
+  payload: Buffer,
+): boolean {
   const ms = life.answered(Number(payload.toString('latin1')), performance.now())
-  if (ms === undefined) return
+  if (ms === undefined) return false
   runtime.counters.rttSeconds.observe(ms / 1000)
   runtime.observe?.({ type: 'heartbeat.rtt', channel: runtime.path, id, ms })
-}
-
-/** A message has exceeded a rate: refuses it, where the dispatcher has words for that, or closes. */
-export function refuseExcess<U>(
-  connection: ChannelConnection<U>,
-  waitMs: number,
-  message: { readonly bytes: Buffer; readonly binary: boolean },
-): void {
-  const { options, dispatcher } = connection.runtime
-  if (options.onExceeded === 'error' && dispatcher.refuse !== undefined) {
-    const retryAfterMs = Math.min(waitMs, 60_000)
-    dispatcher.refuse(connection, message, new WsError('rate_limited', { retryAfterMs }))
-  } else {
-    void connection.close(closeCode.policyViolation, 'too many messages')
-  }
+  return true
 }

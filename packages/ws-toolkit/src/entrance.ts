@@ -5,13 +5,10 @@ import type { ChannelRuntime } from './channel-runtime.ts'
 import { openConnection } from './connection-opening.ts'
 import { identify } from './upgrade/admit.ts'
 import { problemResponse, requestIdFrom } from './upgrade/refusal.ts'
-import { parseIncoming } from './upgrade/raw-request.ts'
-import { routeFor } from './upgrade/route.ts'
+import type { SocketRoute } from './upgrade/route.ts'
 import { RouteSocket } from './upgrade/route-socket.ts'
 import type { RawSocketEvents } from './upgrade/socket-events.ts'
-import type { ResolvedSocketOptions, SocketOptions } from './upgrade/socket-options.ts'
-import { targetOf, type UpgradeTarget } from './upgrade/target.ts'
-import { hostOf } from './upgrade/upgrade-host.ts'
+import type { UpgradeTarget } from './upgrade/target.ts'
 
 /** What the path of a channel matched. */
 export type Params = Readonly<Record<string, string>>
@@ -21,28 +18,27 @@ export interface Entry<U> {
   readonly runtime: ChannelRuntime<U>
   /** Hono middleware, outermost first; runs after admission, so that nobody is authenticated whom there is no room for. */
   readonly http: readonly MiddlewareHandler[]
-  readonly socketOptions: SocketOptions
+  readonly route: SocketRoute
+}
+
+/** A client at the door: its handshake, and what the path of the channel matched. */
+export interface Arrival {
+  readonly target: UpgradeTarget
+  readonly params: Params
 }
 
 /** Says who a client is, or refuses it: everything between admission and the 101. */
 export function enter<U>(
   c: Context,
   entry: Entry<U>,
-  params: Params,
+  arrival: Arrival,
 ): RawSocketEvents | Response | Promise<RawSocketEvents | Response> {
-  const incoming = parseIncoming(c)
-  const target = incoming && targetOf(incoming)
-  if (target === undefined) throw new TypeError('a channel is entered by its route only')
-  if (entry.runtime.options.requireSubprotocol && target.subprotocol === undefined) return missingSubprotocol(c, entry)
-  if (entry.http.length === 0) return introduce(c, entry, { target, params })
-  return passHttp(c, entry, { target, params })
+  const { subprotocol } = arrival.target
+  if (entry.runtime.options.requireSubprotocol && subprotocol === undefined) return missingSubprotocol(c, entry)
+  return entry.http.length === 0 ? introduce(c, entry, arrival) : passHttp(c, entry, arrival)
 }
 
-async function passHttp<U>(
-  c: Context,
-  entry: Entry<U>,
-  arrival: { readonly target: UpgradeTarget; readonly params: Params },
-): Promise<RawSocketEvents | Response> {
+async function passHttp<U>(c: Context, entry: Entry<U>, arrival: Arrival): Promise<RawSocketEvents | Response> {
   let events: RawSocketEvents | Response | undefined
   const run = async (index: number): Promise<Response | void> => {
     const middleware = entry.http[index]
@@ -68,14 +64,13 @@ async function passHttp<U>(
 
 function introduce<U>(
   c: Context,
-  { runtime, socketOptions }: Entry<U>,
-  { target, params }: { readonly target: UpgradeTarget; readonly params: Params },
+  { runtime, route }: Entry<U>,
+  { target, params }: Arrival,
 ): RawSocketEvents | Response | Promise<RawSocketEvents | Response> {
-  const route = routeFor(socketOptions)
   identify(c, route, target)
   // The answer is that of the target: this one is not sent.
   if (target.refusal !== undefined) return new Response(null, { status: 429 })
-  const ip = clientIp(c, route.options)
+  const { ip } = target
   const principal = route.options.principal(c)
   const traceparent: string | undefined = c.get('traceparent')
   const { onConnect } = runtime.options
@@ -100,12 +95,6 @@ function eventsFor<U>(runtime: ChannelRuntime<U>, introduction: Introduction<U>)
       }
     },
   }
-}
-
-function clientIp(c: Context, options: ResolvedSocketOptions): string {
-  if (options.clientIp !== undefined) return options.clientIp(c)
-  const found = hostOf(c)
-  return 'host' in found ? found.host.clientIp(c) : ''
 }
 
 function missingSubprotocol<U>(c: Context, { runtime }: Entry<U>): Response {

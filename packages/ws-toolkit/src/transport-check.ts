@@ -112,6 +112,7 @@ function closingFault(ws: RouteSocket, stream: MemoryStream): string | undefined
   const last = frameOf('last')
   ws.owner = {
     received: ignore,
+    pinged: ignore,
     ponged: ignore,
     gone: ignore,
     beforeClose: () => stream.write(last.encode()),

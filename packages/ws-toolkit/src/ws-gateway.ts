@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { MetricFamily, Principal } from '@nats-edge/wire-parser'
-import { Hono, type Context, type Next } from 'hono'
+import { Hono, type Context, type Handler } from 'hono'
 import { GatewayChannel, type BuiltChannel, type Channel, type FrozenChannel, type SocketLimits } from './channel.ts'
 import type { ChannelOptions } from './channel-options.ts'
 import { ChannelTable } from './channel-table.ts'
@@ -20,7 +20,7 @@ import { transportFault } from './transport-check.ts'
 import { wantsWebSocket } from './upgrade/raw-request.ts'
 import { problemResponse, requestIdFrom, type UpgradeRefusal } from './upgrade/refusal.ts'
 import type { SocketOptions } from './upgrade/socket-options.ts'
-import { upgradeWebSocket } from './upgrade/upgrade-web-socket.ts'
+import { answerUpgrade } from './upgrade/upgrade-web-socket.ts'
 
 /** One connection as operators see it. */
 export interface ConnectionInfo {
@@ -90,7 +90,7 @@ class Gateway implements WsGateway {
       taken: () => this.#admission.taken,
       release: () => this.#release(),
     })
-    this.routes.use('*', (c: Context, next: Next) => this.#handle(c, next))
+    this.routes.all('*', this.#handle)
     const { signal } = options
     if (signal?.aborted === true) this.#onAbort()
     else signal?.addEventListener('abort', this.#onAbort, { once: true })
@@ -153,7 +153,8 @@ class Gateway implements WsGateway {
     return this.#drain.close(options)
   }
 
-  async #handle(c: Context, next: Next): Promise<Response | void> {
+  // A promise only where something has to be awaited: most handshakes are answered at once.
+  readonly #handle: Handler = (c, next): Response | Promise<Response | void> => {
     if (!wantsWebSocket(c)) return next()
     this.#frozen ??= this.#freeze()
     const mounted = mountedPath(c)
@@ -166,8 +167,8 @@ class Gateway implements WsGateway {
     // At the root the path may be that of somebody else.
     if (found === undefined || channel === undefined) return next()
     c.set('routeLabel', found.channel.path)
-    const route = upgradeWebSocket((context) => channel.enter(context, found.params), channel.socketOptions)
-    return route(c, next)
+    const { params } = found
+    return answerUpgrade(c, channel.route, (context, target) => channel.enter(context, { target, params }))
   }
 
   #freeze(): Map<BuiltChannel, FrozenChannel> {

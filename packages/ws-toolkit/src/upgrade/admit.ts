@@ -24,7 +24,7 @@ export function admit(c: Context, route: SocketRoute, { host, incoming }: FoundH
   const ip = (options.clientIp ?? host.clientIp)(c)
   const permit = (options.admission ?? host.admission).admit({ surface: options.surface, transport: 'ws', ip })
   if (isRefusal(permit)) return noRoom(permit)
-  const target = new UpgradeTarget(incoming, route, { permit, url: c.req.url })
+  const target = new UpgradeTarget(incoming, route, { permit, ip, url: c.req.url })
   target.subprotocol = subprotocol
   identify(c, route, target)
   return target.refusal ?? target

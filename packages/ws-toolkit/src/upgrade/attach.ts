@@ -40,21 +40,31 @@ export function attachWebSockets(
   const pending = new Set<IncomingMessage>()
   let closed = false
 
-  async function answer(incoming: IncomingMessage, head: Buffer): Promise<void> {
+  function answer(incoming: IncomingMessage, head: Buffer): void {
+    const response = responseOf(app, incoming, host)
+    if (!('then' in response)) {
+      conclude(incoming, head, response)
+      return
+    }
     pending.add(incoming)
-    const response = await responseOf(app, incoming, host)
-    pending.delete(incoming)
+    void response.then((settled) => {
+      pending.delete(incoming)
+      conclude(incoming, head, settled)
+    })
+  }
+
+  function conclude(incoming: IncomingMessage, head: Buffer, response: Response | UpgradeRefusal): void {
     const target = targetOf(incoming)
     if (closed) target?.abort(draining())
     if ('code' in response) {
       target?.abort(response)
-      await refuseUpgrade(incoming, response, host)
+      void refuseUpgrade(incoming, response, host)
     } else if (response.status !== 200 || !target?.wasAccepted) {
       // Anything but our 200 is a veto: of the route, of a middleware, or there is no such route.
       target?.abort()
-      await writeResponse(incoming, response)
+      void writeResponse(incoming, response)
     } else if (!target.open(incoming, head, (lines) => appendUpgradeHeaders(lines, response.headers))) {
-      await refuseUpgrade(incoming, target.refusal ?? clientLeft, host)
+      void refuseUpgrade(incoming, target.refusal ?? clientLeft, host)
     }
   }
 
@@ -65,7 +75,8 @@ export function attachWebSockets(
       // Until ws has its own listener: a reset of the client must not end the process.
       socket.on('error', ignore)
       const refusal = closed ? draining() : handshakeFault(incoming)
-      void (refusal === undefined ? answer(incoming, head) : refuseUpgrade(incoming, refusal, host))
+      if (refusal === undefined) answer(incoming, head)
+      else void refuseUpgrade(incoming, refusal, host)
     } else {
       const refusal = serveWithoutUpgrade(server, incoming, head)
       if (refusal === undefined) return
@@ -90,22 +101,27 @@ function isPipelined(socket: Duplex): boolean {
   return typeof unanswered === 'object' && unanswered !== null
 }
 
-async function responseOf(
+/** Asks the app; what it answers at once is not waited for. */
+function responseOf(
   app: UpgradeApp,
   incoming: IncomingMessage,
   host: UpgradeHost,
-): Promise<Response | UpgradeRefusal> {
+): Response | UpgradeRefusal | Promise<Response | UpgradeRefusal> {
   let request: Request
   try {
     request = requestOf(incoming)
   } catch {
     return { code: 'bad_request', detail: 'the Host header or the request target is malformed' }
   }
-  try {
-    return await app.fetch(request, { incoming, outgoing: undefined, [hostSymbol]: host })
-  } catch (error) {
+  const failed = (error: unknown): UpgradeRefusal => {
     host.observe({ type: 'handler.failed', handler: 'fetch', error })
     return { code: 'internal', detail: 'the application failed to answer this request' }
+  }
+  try {
+    const response = app.fetch(request, { incoming, outgoing: undefined, [hostSymbol]: host })
+    return 'then' in response ? response.catch(failed) : response
+  } catch (error) {
+    return failed(error)
   }
 }
 

@@ -4,6 +4,7 @@ import { WebSocket } from 'ws'
 /** Whoever has taken a socket over from the events of its route. */
 export interface SocketOwner {
   received(bytes: Buffer, binary: boolean): void
+  pinged(): void
   ponged(payload: Buffer): void
   /** A close frame is about to be written: what is still held back must go first. */
   beforeClose(code: number | undefined): void

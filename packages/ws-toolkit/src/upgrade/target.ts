@@ -14,6 +14,15 @@ const socketSymbol: unique symbol = Symbol.for('nats-edge.socket')
 // Where the stream of an open socket carries the place it has.
 const permitSymbol: unique symbol = Symbol('permit')
 
+type StreamedSocket = WebSocket & { [socketSymbol]?: Duplex }
+type PlacedSocket = Duplex & { [permitSymbol]?: Permit }
+
+interface Start {
+  readonly permit: Permit
+  readonly ip: string
+  readonly url: string
+}
+
 type Phase = 'pending' | 'accepted' | 'open' | 'ended'
 
 /**
@@ -23,6 +32,8 @@ type Phase = 'pending' | 'accepted' | 'open' | 'ended'
 export class UpgradeTarget {
   /** The place taken; `identify()` counts it against a principal that becomes known only after the upgrade. */
   readonly permit: Permit
+  /** The address the place is counted against. */
+  readonly ip: string
   /** The subprotocol that will be answered. */
   subprotocol: string | undefined
   /** Whether the place is already counted against a principal. */
@@ -42,11 +53,12 @@ export class UpgradeTarget {
   #wake: (() => void) | undefined
   #appendHeaders: ((headers: string[]) => void) | undefined
 
-  constructor(incoming: IncomingMessage, route: SocketRoute, start: { readonly permit: Permit; readonly url: string }) {
-    this.permit = start.permit
+  constructor(incoming: IncomingMessage, route: SocketRoute, { permit, ip, url }: Start) {
+    this.permit = permit
+    this.ip = ip
     this.#route = route
     this.#socket = incoming.socket
-    this.#url = start.url
+    this.#url = url
     this.#socket.on('end', this.#onLeft)
     this.#socket.on('close', this.#onLeft)
     // A client that left before this is not announced again.
@@ -142,7 +154,7 @@ export class UpgradeTarget {
 
   readonly #onLeft = (): void => this.abort()
 
-  #upgraded(ws: WebSocket): void {
+  #upgraded(ws: StreamedSocket): void {
     const events = this.#events
     if (events === undefined) return
     this.#phase = 'open'
@@ -152,9 +164,10 @@ export class UpgradeTarget {
     this.#socket.off('end', this.#onLeft)
     this.#socket.off('close', this.#onLeft)
     // The place is all of a handshake that is kept as long as its connection; it is given back before ws tells its end.
-    Object.assign(this.#socket, { [permitSymbol]: this.permit })
-    this.#socket.prependListener('close', givePlaceBack)
-    Object.defineProperty(ws, socketSymbol, { value: this.#socket })
+    const socket: PlacedSocket = this.#socket
+    socket[permitSymbol] = this.permit
+    socket.prependListener('close', givePlaceBack)
+    ws[socketSymbol] = this.#socket
     deliverEvents(ws, events, { url: this.#url, observe: this.#route.options.observe })
   }
 
@@ -183,10 +196,11 @@ export function targetOf(incoming: IncomingMessage): UpgradeTarget | undefined {
 
 /** Leaves the target where the host finds it. */
 export function leaveTarget(incoming: IncomingMessage, target: UpgradeTarget): void {
-  Object.defineProperty(incoming, upgradeSymbol, { value: target, configurable: true })
+  // Assigned, as all here is: a property that is defined makes the object a slow one.
+  Reflect.set(incoming, upgradeSymbol, target)
 }
 
-function givePlaceBack(this: Duplex & { readonly [permitSymbol]?: Permit }): void {
+function givePlaceBack(this: PlacedSocket): void {
   this[permitSymbol]?.release()
 }
 

@@ -14,7 +14,7 @@ import type { SocketOptions } from './socket-options.ts'
 import { leaveTarget, targetOf, upgradeSymbol, type UpgradeTarget } from './target.ts'
 import { hostOf, type FoundHost } from './upgrade-host.ts'
 
-type CreateEvents = (c: Context) => SocketEvents | Response | Promise<SocketEvents | Response>
+type CreateEvents = (c: Context, target: UpgradeTarget) => SocketEvents | Response | Promise<SocketEvents | Response>
 type UpgradeHandler = MiddlewareHandler<object, string, { outputFormat: 'ws' }>
 
 const defaults: SocketOptions = {}
@@ -37,7 +37,7 @@ function defineRoute(createEvents: CreateEvents | Context, options?: object): Up
   const route = routeFor(options ?? defaults)
   return async (c, next) => {
     if (!wantsWebSocket(c)) return next()
-    return upgrade(c, route, createEvents)
+    return answerUpgrade(c, route, createEvents)
   }
 }
 
@@ -50,13 +50,46 @@ export function upgradeSignal(c: Context): AbortSignal {
   return target.signal
 }
 
-async function upgrade(c: Context, route: SocketRoute, createEvents: CreateEvents): Promise<Response> {
+/** Answers a request that wants to become a WebSocket; at once where nothing has to be awaited. */
+export function answerUpgrade(
+  c: Context,
+  route: SocketRoute,
+  createEvents: CreateEvents,
+): Response | Promise<Response> {
   const found = hostOf(c)
   if ('code' in found) return refuse(c, route, found)
   const target = admit(c, route, found)
   if ('code' in target) return refuse(c, route, target)
   leaveTarget(found.incoming, target)
-  const outcome = await eventsOf(c, target, createEvents)
+  const arrival = { route, target, found }
+  try {
+    const result = createEvents(c, target)
+    if (!isPromise(result)) return conclude(c, arrival, result)
+    return target.settle(result).then(
+      (outcome) => conclude(c, arrival, outcome),
+      (error: unknown) => failed(target, error),
+    )
+  } catch (error) {
+    return failed(target, error)
+  }
+}
+
+/** A handshake that holds a place, where it came in, and the route it has reached. */
+interface Arrival {
+  readonly route: SocketRoute
+  readonly target: UpgradeTarget
+  readonly found: FoundHost
+}
+
+/** Answers with what the events function said; undefined if it did not while there was somebody to answer. */
+function conclude(
+  c: Context,
+  { route, target, found }: Arrival,
+  outcome: SocketEvents | Response | undefined,
+): Response | Promise<Response> {
+  if (typeof outcome !== 'object' && target.refusal === undefined) {
+    return failed(target, new TypeError('upgradeWebSocket: the events function returned neither events nor a Response'))
+  }
   if (outcome !== undefined && isResponse(outcome)) {
     target.abort()
     route.options.observe?.({ type: 'upgrade.refused', code: 'route', status: outcome.status })
@@ -68,35 +101,21 @@ async function upgrade(c: Context, route: SocketRoute, createEvents: CreateEvent
   return target.refusal === undefined ? switching(c, target, found) : refuse(c, route, target.refusal)
 }
 
-/** Runs the events function to its end, or until there is nobody to answer any more: then undefined. */
-async function eventsOf(
-  c: Context,
-  target: UpgradeTarget,
-  createEvents: CreateEvents,
-): Promise<SocketEvents | Response | undefined> {
-  try {
-    const result = createEvents(c)
-    const outcome = isPromise(result) ? await target.settle(result) : result
-    if (typeof outcome === 'object' || target.refusal !== undefined) return outcome
-    throw new TypeError('upgradeWebSocket: the events function returned neither events nor a Response')
-  } catch (error) {
-    target.abort({ code: 'internal', detail: 'the route failed' })
-    throw error
-  }
+function failed(target: UpgradeTarget, error: unknown): never {
+  target.abort({ code: 'internal', detail: 'the route failed' })
+  throw error
 }
 
 /** Answers with what the host turns into the 101: the headers the route has set, and the subprotocol it has chosen. */
-async function switching(c: Context, target: UpgradeTarget, { host, incoming }: FoundHost): Promise<Response> {
+function switching(c: Context, target: UpgradeTarget, { host, incoming }: FoundHost): Response | Promise<Response> {
   const response = c.body(null, 200)
   const chosen = response.headers.get('sec-websocket-protocol')
   // RFC 6455, 4.2.2: only what the client offered may be chosen.
   if (chosen !== null) target.subprotocol = offeredSubprotocols(incoming)?.find((offer) => offer === chosen)
-  if (host.binding === 'node-server') {
-    // node-server switches whatever the status: what middleware has made of the answer is asked of the Context.
-    target.veto = () => (c.finalized && c.res.status !== 200 ? c.res : undefined)
-    await registerWaiter(c)
-  }
-  return response
+  if (host.binding === 'attached') return response
+  // node-server switches whatever the status: what middleware has made of the answer is asked of the Context.
+  target.veto = () => (c.finalized && c.res.status !== 200 ? c.res : undefined)
+  return registerWaiter(c).then(() => response)
 }
 
 function refuse(c: Context, { options }: SocketRoute, refusal: UpgradeRefusal): Response {
