@@ -3,7 +3,7 @@ import { checkGate, type GateResult, uncheckedGate } from './gate.ts'
 import { LatencyHistogram } from './latency-histogram.ts'
 import type { Absolute, Gate, Ratio, Row, Side } from './row.ts'
 import type { Sample } from './sample.ts'
-import { median, ratios, type Spread, spread } from './statistics.ts'
+import { median, ratios, type Spread, spread, sumByKey } from './statistics.ts'
 
 /** Everything one row found out. */
 export interface RowResult {
@@ -130,14 +130,6 @@ export function summarizeSide(side: Side, rounds: readonly Sample[]): SideResult
     otherCores: others.length === 0 ? undefined : Math.max(...others),
     rounds,
   }
-}
-
-function sumByKey(records: readonly Readonly<Record<string, number>>[]): Record<string, number> {
-  const sums = new Map<string, number>()
-  for (const record of records) {
-    for (const [key, value] of Object.entries(record)) sums.set(key, (sums.get(key) ?? 0) + value)
-  }
-  return Object.fromEntries(sums)
 }
 
 function mapValues(record: Record<string, number>, change: (value: number) => number): Record<string, number> {

@@ -12,6 +12,8 @@ export interface Row {
   readonly cpuPer: number
   /** Part of the time under load that a side of this row needs in each round. Default 1. */
   readonly timeShare?: number
+  /** Lets the sides take turns of so many ms within a round, where the machine is less steady than they differ. Default: one turn. */
+  readonly turnMs?: number
   readonly gates: readonly Gate[]
   /** Starts everything both sides need. What is started through `bench` is stopped by it. */
   start(bench: Bench): Promise<Sides>

@@ -59,6 +59,18 @@ describe('runRow', () => {
     expect(result.reference.rounds.map(({ load }) => load.operations)).toEqual([4, 6, 8])
   })
 
+  it('cuts the time of a round into turns, and counts what all of them came to', async () => {
+    const order: string[] = []
+    const row = { ...recordingRow(order), turnMs: 250 }
+    const result = await runRow(row, { rounds: 2, seconds: 0.6, onStep: () => {} })
+    expect(order).toEqual(['a 600', 'b 600', ...Array.from({ length: 4 }, () => ['a 300', 'b 300']).flat()])
+    // Each turn is told its place in the order: 3 and 5, then 7 and 9, in a second each.
+    expect(result.subject.rounds.map(({ load }) => load.operations)).toEqual([8, 16])
+    expect(result.subject.rounds.map(({ ratePerSecond }) => ratePerSecond)).toEqual([4, 8])
+    expect(result.reference.rounds.map(({ load }) => load.operations)).toEqual([10, 18])
+    expect(result.subject.rounds.map(({ load }) => load.latencyCounts[0])).toEqual([2, 2])
+  })
+
   it('removes its folder, also after a row that cannot start', async () => {
     const folders: string[] = []
     const order: string[] = []

@@ -4,6 +4,7 @@ import type { BenchProcess } from './bench-process.ts'
 import { type LoadResult, errorCount } from './load-result.ts'
 import { LatencyHistogram } from './latency-histogram.ts'
 import type { Side } from './row.ts'
+import { sumByKey } from './statistics.ts'
 
 /** One side in one round. */
 export interface Sample {
@@ -26,7 +27,40 @@ export async function takeSample(side: Side, processes: readonly BenchProcess[],
   const before = await readCpu(processes)
   const load = await side.run(durationMs)
   const after = await readCpu(processes)
-  const cpuSeconds = spentByProcess(before, after)
+  return sampleOf(side, { load, cpuSeconds: spentByProcess(before, after), otherCores: otherCores(before, after) })
+}
+
+/** Makes one sample of the turns a side has had in a round. What a load tells besides is that of the last. */
+export function joinSamples(side: Side, turns: readonly Sample[]): Sample {
+  const [first, ...rest] = turns
+  if (first === undefined) throw new TypeError('a round has at least one turn')
+  return rest.reduce((joined, turn) => sampleOf(side, joinFindings(joined, turn)), first)
+}
+
+type Findings = Pick<Sample, 'load' | 'cpuSeconds' | 'otherCores'>
+
+function joinFindings(one: Findings, other: Findings): Findings {
+  const histogram = new LatencyHistogram()
+  histogram.add(one.load.latencyCounts)
+  histogram.add(other.load.latencyCounts)
+  return {
+    load: {
+      ...other.load,
+      operations: one.load.operations + other.load.operations,
+      seconds: one.load.seconds + other.load.seconds,
+      errors: sumByKey([one.load.errors, other.load.errors]),
+      latencyCounts: histogram.counts(),
+    },
+    cpuSeconds: sumByKey([one.cpuSeconds, other.cpuSeconds]),
+    otherCores: mostCores(one.otherCores, other.otherCores),
+  }
+}
+
+function mostCores(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? undefined : Math.max(one, other)
+}
+
+function sampleOf(side: Side, { load, cpuSeconds, otherCores }: Findings): Sample {
   const histogram = new LatencyHistogram()
   histogram.add(load.latencyCounts)
   return {
@@ -38,7 +72,7 @@ export async function takeSample(side: Side, processes: readonly BenchProcess[],
     p99Ms: histogram.quantile(0.99) / 1000,
     errorCount: errorCount(load),
     cpuSeconds,
-    otherCores: otherCores(before, after),
+    otherCores,
   }
 }
 

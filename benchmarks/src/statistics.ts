@@ -26,3 +26,12 @@ export function ratios(numerators: readonly number[], denominators: readonly num
   if (numerators.length !== denominators.length) throw new RangeError('both sides need the same number of rounds')
   return numerators.map((value, round) => value / (denominators[round] ?? Number.NaN))
 }
+
+/** Adds records of numbers up, key by key. */
+export function sumByKey(records: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sums = new Map<string, number>()
+  for (const record of records) {
+    for (const [key, value] of Object.entries(record)) sums.set(key, (sums.get(key) ?? 0) + value)
+  }
+  return Object.fromEntries(sums)
+}

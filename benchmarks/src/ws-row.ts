@@ -14,6 +14,9 @@ export const wsSides = { ours: 'nats-edge', plain: 'plain ws', go: 'wasabi' } as
 /** Rows are many, and a rate shows soon once code is warm. */
 export const wsTimes: Pick<Row, 'timeShare'> = { timeShare: 1 / 3 }
 
+/** Most of what a small message costs is the kernel's, and that varies by more than the sides differ. */
+export const quickTurns: Pick<Row, 'turnMs'> = { turnMs: 250 }
+
 /** What is echoed: 32 bytes that every codec understands. */
 export const echoMessage = '{"type":"echo","data":"aaaaaaa"}'
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Row } from '../row.ts'
-import { noErrors, startWsSide, startWsSides, wsTimes, type WsWork } from '../ws-row.ts'
+import { noErrors, quickTurns, startWsSide, startWsSides, wsTimes, type WsWork } from '../ws-row.ts'
 
 const parallel = 16
 const behindHono = 'ws behind Hono'
@@ -17,6 +17,7 @@ export const row: Row = {
   title: `handshakes, each cut off as soon as it is done, ${parallel} at a time; ours attached to node:http`,
   cpuPer: 10_000,
   ...wsTimes,
+  ...quickTurns,
   gates: [{ measure: 'cpu', against: behindHono, atMost: 1.5 }, noErrors],
   start: async (bench) => {
     const sides = await startWsSides(bench, work)

@@ -2,7 +2,16 @@
 import type { Bench } from '../bench.ts'
 import { parsePort } from '../port.ts'
 import type { Row, Side, Sides } from '../row.ts'
-import { echoMessage, noErrors, startWsSide, startWsSides, wsSides, wsTimes, type WsWork } from '../ws-row.ts'
+import {
+  echoMessage,
+  noErrors,
+  quickTurns,
+  startWsSide,
+  startWsSides,
+  wsSides,
+  wsTimes,
+  type WsWork,
+} from '../ws-row.ts'
 import type { ServerTask } from '../ws-server-work.ts'
 
 const connections = 100
@@ -16,6 +25,7 @@ export const rows: readonly Row[] = [
     title: `each message a request to an HTTP service, ${connections} connections with 1 outstanding each`,
     cpuPer: 1_000_000,
     ...wsTimes,
+    ...quickTurns,
     gates: [{ measure: 'cpu', against: wsSides.go, atMost: 0.9 }, noErrors],
     start: startHttpSides,
   },
@@ -24,6 +34,7 @@ export const rows: readonly Row[] = [
     title: `each message a request to a service over NATS, ${connections} connections with 1 outstanding each, against one over HTTP`,
     cpuPer: 1_000_000,
     ...wsTimes,
+    ...quickTurns,
     gates: [{ measure: 'cpu', atMost: 1 }, noErrors],
     start: startNatsSides,
   },

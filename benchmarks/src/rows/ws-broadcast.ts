@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Gate, Row } from '../row.ts'
-import { echoMessage, noErrors, startWsSides, wsSides, wsTimes } from '../ws-row.ts'
+import { echoMessage, noErrors, quickTurns, startWsSides, wsSides, wsTimes } from '../ws-row.ts'
 
 const { plain, go } = wsSides
 
@@ -29,6 +29,7 @@ function broadcastRow(
     title: `${burst === 1 ? 'one message' : `${burst} messages`} of 32 bytes to each of ${connections} connections, round after round`,
     cpuPer: 1_000_000,
     ...wsTimes,
+    ...quickTurns,
     gates: [...gates, noErrors],
     start: (bench) =>
       startWsSides(bench, {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Bench } from '../bench.ts'
 import type { Gate, Row } from '../row.ts'
-import { echoMessage, noErrors, startWsSides, wsSides, wsTimes, type WsWork } from '../ws-row.ts'
+import { echoMessage, noErrors, quickTurns, startWsSides, wsSides, wsTimes, type WsWork } from '../ws-row.ts'
 
 const { plain, go } = wsSides
 const against = (name: string, atMost: number): Gate => ({ measure: 'cpu', against: name, atMost })
@@ -36,6 +36,7 @@ function echoRow({ connections, outstanding, codec = 'raw' }: Shape, gates: read
     title: `echo of 32 bytes, ${connections} connections with ${outstanding} outstanding each`,
     cpuPer: 1_000_000,
     ...wsTimes,
+    ...quickTurns,
     gates: [...gates, noErrors],
     start: (bench: Bench) =>
       startWsSides(bench, {
