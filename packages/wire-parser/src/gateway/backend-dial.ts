@@ -8,7 +8,7 @@ import type { ResolvedLimits } from './gateway-limits.ts'
 import { type Greeting, readGreeting } from './greeting.ts'
 import { ReadBuffer } from './read-buffer.ts'
 import { SocketTransport } from './socket-transport.ts'
-import type { Transport } from './transport.ts'
+import { serverLingers, type Transport } from './transport.ts'
 
 /** A backend that has said its first INFO. It is paused. */
 export interface DialledBackend extends Greeting {
@@ -101,7 +101,7 @@ class Dial {
   }
 
   #done(socket: Socket, source: ReadBuffer | undefined, greeting: Greeting): DialledBackend {
-    const transport = new SocketTransport(socket, source)
+    const transport = new SocketTransport(socket, source, serverLingers)
     transport.pause()
     return { backend: this.#backend, transport, ...greeting }
   }

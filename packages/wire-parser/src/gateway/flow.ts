@@ -2,6 +2,7 @@
 import type { OperationView, VerbCode } from '../operation.ts'
 import { Parser } from '../parser.ts'
 import type { ParserOptions, ParserSink } from '../parser-sink.ts'
+import { ByteBlock, compact } from './byte-block.ts'
 import type { Outlet } from './outlet.ts'
 import { operationBytes } from './seen-operation.ts'
 import type { Subscription } from './subscription-table.ts'
@@ -54,8 +55,13 @@ export class Flow {
   readonly #pending: Pending[] = []
   #waiting = 0
   #pendingBytes = 0
-  /** Reads that wait, from the first operation that was not decided. */
+  /** Reads that wait, from the first operation that was not decided or the other side has no room for. */
   #unread: Uint8Array[] = []
+  /** What of them is small, behind all others. */
+  readonly #unreadSmall = new ByteBlock()
+  readonly #readAheadBytes: number
+  #aheadBytes = 0
+  #isSourcePaused = false
   #isStopped = false
   #isBarrier = false
   #isRaw = false
@@ -74,11 +80,14 @@ export class Flow {
     readonly owner: FlowOwner
     readonly parser: ParserOptions
     readonly limits: FlowLimits
+    /** What is read at least while the other side takes nothing, so that a source that ends is seen. Default 0. */
+    readonly readAheadBytes?: number
   }) {
     this.#source = options.source
     this.#outlet = options.outlet
     this.#owner = options.owner
     this.#limits = options.limits
+    this.#readAheadBytes = options.readAheadBytes ?? 0
     this.parser = new Parser(options.parser, options.owner)
   }
 
@@ -93,13 +102,14 @@ export class Flow {
 
   /** Whether bytes of a read are still referred to; once closed nobody knows, as a hook may be at work that nobody waits for. */
   get keepsBytes(): boolean {
-    return this.#isClosed || this.isPending || this.#unread.length > 0 || this.#outlet.queuedBytes > 0
+    return this.#isClosed || this.isPending || this.#unread.length > 0 || this.#outlet.keepsBytes
   }
 
   /** Takes what was read; `flush()` follows. */
   push(chunk: Uint8Array): void {
     if (this.#isClosed) return
     if (this.#isStopped) this.#unread.push(chunk)
+    else if (this.#pauses !== 0) this.#readAhead(chunk)
     else this.#read(chunk)
   }
 
@@ -107,6 +117,13 @@ export class Flow {
   flush(): void {
     this.#outlet.flush()
     if (this.#outlet.unsentBytes > this.#limits.highWaterBytes) this.#pause(pausedFor.backPressure)
+  }
+
+  /** The source has ended: what was read of it goes on, whether there is room or not. */
+  ended(): void {
+    if (this.#isClosed) return
+    this.#pauses &= ~pausedFor.backPressure
+    this.#readUnread()
   }
 
   /** The other side has taken everything. */
@@ -325,18 +342,52 @@ export class Flow {
 
   #goOn(): void {
     this.#isStopped = false
-    while (this.#unread.length > 0 && !this.#isStopped) this.#read(this.#unread.shift() as Uint8Array)
-    if (!this.#isStopped) this.#resume(pausedFor.decisions)
+    this.#resume(pausedFor.decisions)
+  }
+
+  #readAhead(chunk: Uint8Array): void {
+    this.#aheadBytes += chunk.length
+    if (!this.#unreadSmall.add(chunk)) {
+      this.#endUnreadSmall()
+      if (!this.#unreadSmall.add(chunk)) this.#unread.push(compact(chunk))
+    }
+    if (this.#aheadBytes >= this.#readAheadBytes) this.#pauseSource()
+  }
+
+  #endUnreadSmall(): void {
+    const bytes = this.#unreadSmall.take()
+    if (bytes !== undefined) this.#unread.push(bytes)
+  }
+
+  /** Reads what waits, as long as nothing holds it back again. */
+  #readUnread(): void {
+    this.#endUnreadSmall()
+    this.#aheadBytes = 0
+    while (this.#unread.length > 0 && !this.#isStopped && this.#pauses === 0) {
+      this.#read(this.#unread.shift() as Uint8Array)
+    }
+  }
+
+  #pauseSource(): void {
+    if (this.#isSourcePaused) return
+    this.#isSourcePaused = true
+    this.#source.pause()
   }
 
   #pause(reason: number): void {
-    if (this.#pauses === 0) this.#source.pause()
     this.#pauses |= reason
+    if (reason === pausedFor.decisions || this.#readAheadBytes === 0) this.#pauseSource()
   }
 
   #resume(reason: number): void {
     if ((this.#pauses & reason) === 0) return
     this.#pauses &= ~reason
-    if (this.#pauses === 0 && !this.#isClosed) this.#source.resume()
+    if (this.#pauses !== 0 || this.#isClosed) return
+    this.#readUnread()
+    this.flush()
+    const mayRead = this.#pauses === 0 || (this.#pauses === pausedFor.backPressure && this.#readAheadBytes > 0)
+    if (!mayRead || this.#isClosed || !this.#isSourcePaused) return
+    this.#isSourcePaused = false
+    this.#source.resume()
   }
 }

@@ -32,6 +32,7 @@ export function join(
       limits: { maxControlLineBytes, maxConnectBytes, maxHeaderBytes, holdBytes },
     },
     limits,
+    readAheadBytes: holdBytes,
   })
   const backendFlow = new Flow({
     source: dialled.transport,
@@ -84,9 +85,16 @@ function start(session: Session, { client, clientOutlet, dialled, clientFlow, ba
     },
     read: () => awaitsFirst(session),
     drained: () => backendFlow.drained(),
-    ended: () => closing.clientGone(undefined),
-    closed: (error) => closing.clientGone(error),
+    ended: () => clientGone(session, clientFlow, undefined),
+    closed: (error) => clientGone(session, clientFlow, error),
   })
+}
+
+/** What the client had said before it left is for the server, if nobody else has ended the connection. */
+function clientGone(session: Session, flow: Flow, error: Error | undefined): void {
+  const { closing } = session
+  if (!closing.hasBegun) guard(session, () => flow.ended())
+  closing.clientGone(error)
 }
 
 function fromClient(session: Session, flow: Flow, chunk: Uint8Array): void {

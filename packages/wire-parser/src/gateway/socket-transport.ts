@@ -8,11 +8,13 @@ import { lingerMs, type Transport, type TransportHandlers } from './transport.ts
 export class SocketTransport implements Transport {
   readonly #socket: Socket
   readonly #source: ReadBuffer | undefined
+  readonly #lingers: number
   #error: Error | undefined
   #linger: NodeJS.Timeout | undefined
 
-  constructor(socket: Socket, source?: ReadBuffer) {
+  constructor(socket: Socket, source?: ReadBuffer, lingers = 1) {
     this.#socket = socket
+    this.#lingers = lingers
     this.#source = source
     // Always there: an `error` event nobody listens to ends the process.
     socket.on('error', (error) => {
@@ -60,8 +62,8 @@ export class SocketTransport implements Transport {
     socket.resume()
   }
 
-  write(bytes: Uint8Array): void {
-    this.#socket.write(bytes)
+  write(bytes: Uint8Array, sent?: (error?: Error | null) => void): void {
+    this.#socket.write(bytes, sent)
   }
 
   writeAll(pieces: readonly Uint8Array[]): void {
@@ -84,11 +86,19 @@ export class SocketTransport implements Transport {
     if (this.#socket.destroyed || this.#linger !== undefined) return
     this.#socket.end()
     this.#socket.resume()
-    this.#linger = setTimeout(() => this.destroy(), lingerMs)
+    this.#lingerOn(this.#lingers, this.progress)
   }
 
   destroy(): void {
     clearTimeout(this.#linger)
     this.#socket.destroy()
+  }
+
+  #lingerOn(times: number, progressBefore: number): void {
+    this.#linger = setTimeout(() => {
+      const { progress } = this
+      if (times > 1 && progress !== progressBefore) this.#lingerOn(times - 1, progress)
+      else this.destroy()
+    }, lingerMs)
   }
 }

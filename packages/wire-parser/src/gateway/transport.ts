@@ -26,16 +26,22 @@ export interface Transport {
   readonly bytesWritten: number
   /** Begins to read. */
   start(handlers: TransportHandlers): void
-  /** Takes one piece, which must not change while `queuedBytes` is above 0. */
-  write(bytes: Uint8Array): void
+  /** Takes one piece, which must not change while `queuedBytes` is above 0. `sent` is told when the system has taken it. */
+  write(bytes: Uint8Array, sent?: (error?: Error | null) => void): void
   /** Takes several pieces at once. */
   writeAll(pieces: readonly Uint8Array[]): void
   pause(): void
   resume(): void
-  /** Sends what was written, then closes; a WebSocket says the code. Ends within a second, whatever the peer does. */
+  /**
+   * Sends what was written, then closes; a WebSocket says the code. Ends within a second, whatever the peer does, but for a
+   * server that is still taking what was written.
+   */
   end(webSocketCode: number): void
   destroy(): void
 }
 
 /** How long a peer may take to close after we did, in milliseconds. */
 export const lingerMs = 1000
+
+/** How often that is granted to a server, as long as it goes on to take what its client has left behind. */
+export const serverLingers = 10

@@ -86,16 +86,16 @@ export class WebSocketTransport implements Transport {
     this.#watch(handlers)
   }
 
-  write(bytes: Uint8Array): void {
+  write(bytes: Uint8Array, sent?: (error?: Error | null) => void): void {
     if (!this.#isDirect) {
-      this.#ws.send(bytes, { binary: this.#binary })
+      this.#ws.send(bytes, { binary: this.#binary }, sent)
       return
     }
     // Nothing may follow the frame that closes.
     if (this.#ws.readyState !== open) return
     const head = frameHead(bytes.length, !this.#binary)
-    if (bytes.length > copiedBytes) this.#cork([head, bytes])
-    else this.#stream.write(Buffer.concat([head, bytes]))
+    if (bytes.length > copiedBytes) this.#cork([head, bytes], sent)
+    else this.#stream.write(Buffer.concat([head, bytes]), sent)
   }
 
   writeAll(pieces: readonly Uint8Array[]): void {
@@ -129,9 +129,10 @@ export class WebSocketTransport implements Transport {
     this.#ws.terminate()
   }
 
-  #cork(pieces: readonly Uint8Array[]): void {
+  #cork(pieces: readonly Uint8Array[], sent?: (error?: Error | null) => void): void {
+    const last = pieces.length - 1
     this.#stream.cork()
-    for (const piece of pieces) this.#stream.write(piece)
+    pieces.forEach((piece, at) => this.#stream.write(piece, at === last ? sent : undefined))
     this.#stream.uncork()
   }
 

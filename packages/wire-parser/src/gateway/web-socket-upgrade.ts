@@ -11,7 +11,7 @@ export interface RawWebSocket {
   on(event: 'message', listener: (data: unknown, isBinary: boolean) => void): unknown
   on(event: 'close', listener: (code: number) => void): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
-  send(data: Uint8Array, options: { binary: boolean }): void
+  send(data: Uint8Array, options: { binary: boolean }, sent?: (error?: Error) => void): void
   close(code: number): void
   terminate(): void
   pause(): void
