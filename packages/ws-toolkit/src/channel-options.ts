@@ -44,7 +44,7 @@ export interface ChannelOptions<U = undefined> {
   readonly maxConnections?: number
   /** Requests of one connection under way; at this number its socket is not read. Default 25. */
   readonly concurrency?: number
-  /** Messages, pings and unasked pongs of one client. Default 200, and as many at once. */
+  /** Default 200, and as many at once. */
   readonly messagesPerSecond?: number
   /** Default 1,048,576, and as many at once, or one message. */
   readonly bytesPerSecond?: number

@@ -52,21 +52,17 @@ export function exceed<U>(
     const retryAfterMs = Math.min(waitMs, 60_000)
     dispatcher.refuse(connection, message, new WsError('rate_limited', { retryAfterMs }))
   } else {
-    closeForExcess(connection)
+    void connection.close(closeCode.policyViolation, 'too many messages')
   }
 }
 
-/** Control frames have exceeded the rate of messages: nobody has words for them. */
+/** Closes a connection whose client floods it with control frames, for which nobody has words. */
 export function closeFlooding<U>(connection: ChannelConnection<U>): void {
-  countHit(connection, 'messages')
-  closeForExcess(connection)
+  countHit(connection, 'control')
+  void connection.close(closeCode.policyViolation, 'too many control frames')
 }
 
 function countHit<U>({ id, path, runtime }: ChannelConnection<U>, limit: LimitName): void {
   runtime.counters.limits[limit] += 1
   runtime.observe?.({ type: 'limit.hit', channel: path, id, limit })
-}
-
-function closeForExcess<U>(connection: ChannelConnection<U>): void {
-  void connection.close(closeCode.policyViolation, 'too many messages')
 }

@@ -36,7 +36,7 @@ export class ChannelCounters {
     'drop-newest': 0,
     coalesce: 0,
   }
-  readonly limits: Record<LimitName, number> = { messages: 0, bytes: 0, subscriptions: 0, rooms: 0 }
+  readonly limits: Record<LimitName, number> = { messages: 0, bytes: 0, control: 0, subscriptions: 0, rooms: 0 }
   readonly rttSeconds: Histogram = new Histogram()
   readonly routes: Map<string, RouteCounters> = new Map()
 

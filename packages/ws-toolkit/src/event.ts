@@ -6,7 +6,7 @@ import type { WsErrorCode } from './ws-error.ts'
 export type HookName = 'onOpen' | 'onDisconnect' | 'onAbort' | 'dispatcher' | 'handler' | 'codec' | 'stream' | 'room'
 
 /** What a channel could not hold a client to. */
-export type LimitName = 'messages' | 'bytes' | 'subscriptions' | 'rooms'
+export type LimitName = 'messages' | 'bytes' | 'control' | 'subscriptions' | 'rooms'
 
 /** What happened; `channel` is the path as it was registered, and nothing holds a payload or a credential. */
 export type WsEvent =

@@ -28,7 +28,9 @@ describe('the numbers of a gateway', () => {
       routes.flatMap(({ route }) => overflowPolicies.map((policy) => ({ route, policy }))),
     )
     expect(labelsOf(gateway, 'limits_hit_total')).toStrictEqual(
-      routes.flatMap(({ route }) => ['messages', 'bytes', 'subscriptions', 'rooms'].map((limit) => ({ route, limit }))),
+      routes.flatMap(({ route }) =>
+        ['messages', 'bytes', 'control', 'subscriptions', 'rooms'].map((limit) => ({ route, limit })),
+      ),
     )
   })
 

@@ -17,9 +17,12 @@ export interface IntakeOwner {
   deliver(bytes: Buffer, binary: boolean): void
   /** A rate was exceeded by this message, which is not delivered. */
   exceeded(limit: 'messages' | 'bytes', waitMs: number, message: { bytes: Buffer; binary: boolean } | undefined): void
-  /** Control frames have exceeded the rate of messages, where that is not waited out. */
+  /** More control frames have come than anybody needs. */
   flooded(): void
 }
+
+// Whoever measures round trips, or keeps a proxy from closing the connection, needs a few.
+const controlsPerSecond = 200
 
 interface Waiting {
   readonly bytes: Buffer
@@ -40,8 +43,7 @@ export class Intake {
   #messages: TokenBucket | undefined
   #bytes: TokenBucket | undefined
   #deadline: Deadline | undefined
-  /** Control frames that were read and no token was taken for. */
-  #unpaid = 0
+  #controls: TokenBucket | undefined
   #isDraining = false
   #hasEnded = false
 
@@ -71,11 +73,13 @@ export class Intake {
     }
   }
 
-  /** A control frame has come that nobody asked for: it takes the token of a message. */
+  /** A control frame has come that nobody asked for. */
   control(): void {
-    if (this.#hasEnded || this.#limits.messagesPerSecond === Infinity) return
-    this.#unpaid += 1
-    if (this.#holds === 0) this.#pay()
+    if (this.#hasEnded) return
+    this.#controls ??= bucketOf(controlsPerSecond, 1)
+    // Not held instead: a client that need not wait for answers would fill its socket, and who reads no more of that
+    // does not see it leave.
+    if ((this.#controls?.take(turnMs()) ?? 0) > 0) this.#owner.flooded()
   }
 
   hold(): void {
@@ -103,7 +107,6 @@ export class Intake {
     if (this.#isDraining) return
     const queue = this.#queue
     if (queue !== undefined && !this.#deliverAll(queue)) return
-    if (this.#holds === 0) this.#pay()
     if (this.#holds === 0 && this.#ws.isPaused) this.#ws.resume()
   }
 
@@ -128,7 +131,7 @@ export class Intake {
     const { messagesPerSecond, bytesPerSecond, maxMessageBytes } = this.#limits
     if (messagesPerSecond === Infinity && bytesPerSecond === Infinity) return true
     // Made with the first message: most connections are idle.
-    const messages = this.#messageBucket()
+    const messages = (this.#messages ??= bucketOf(messagesPerSecond, 1))
     const volume = (this.#bytes ??= bucketOf(bytesPerSecond, maxMessageBytes))
     const nowMs = turnMs()
     const messageWaitMs = messages?.take(nowMs) ?? 0
@@ -143,35 +146,10 @@ export class Intake {
       return false
     }
     this.#putBack(message)
-    this.#holdFor(limit, waitMs)
-    return false
-  }
-
-  /** Takes the tokens of control frames; what was read of them while there was none is waited for afterwards. */
-  #pay(): void {
-    const messages = this.#messageBucket()
-    const most = Math.floor(burstOf(this.#limits.messagesPerSecond, 1))
-    while (this.#unpaid > 0 && !this.#hasEnded) {
-      const tokens = Math.min(this.#unpaid, most)
-      const waitMs = messages?.take(turnMs(), tokens) ?? 0
-      if (waitMs > 0) {
-        if (this.#limits.onExceeded === 'pause') this.#holdFor('messages', waitMs)
-        else this.#owner.flooded()
-        return
-      }
-      this.#unpaid -= tokens
-    }
-  }
-
-  #holdFor(limit: 'messages' | 'bytes', waitMs: number): void {
     this.hold()
     this.#owner.exceeded(limit, waitMs, undefined)
     this.#deadline = schedule(waitMs, () => this.release())
-  }
-
-  #messageBucket(): TokenBucket | undefined {
-    this.#messages ??= bucketOf(this.#limits.messagesPerSecond, 1)
-    return this.#messages
+    return false
   }
 
   #putBack(message: Waiting): void {
@@ -184,9 +162,5 @@ export class Intake {
 function bucketOf(ratePerSecond: number, least: number): TokenBucket | undefined {
   return ratePerSecond === Infinity
     ? undefined
-    : new TokenBucket({ ratePerSecond, burst: burstOf(ratePerSecond, least) })
-}
-
-function burstOf(ratePerSecond: number, least: number): number {
-  return Math.max(least, ratePerSecond)
+    : new TokenBucket({ ratePerSecond, burst: Math.max(least, ratePerSecond) })
 }

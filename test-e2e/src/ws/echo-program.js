@@ -2,20 +2,22 @@
 // A gateway of WebSocket channels in a process of its own, told what to do by messages of its parent.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { serve } from '@hono/node-server'
 import { jsonCodec, wsGateway } from '@nats-edge/ws-toolkit'
-import { attachWebSockets } from '@nats-edge/ws-toolkit/upgrade'
+import { attachWebSockets, webSocketServer } from '@nats-edge/ws-toolkit/upgrade'
 import { Hono } from 'hono'
 import { heldByProcess, memoryOfProcess } from '../support/process-state.js'
 
+// `isLimited`: with the limits of the package; `host`: `attached` or `serve`.
+const { isLimited = false, host = 'attached' } = JSON.parse(process.argv[2] ?? '{}')
 const closed = {}
 const gateway = wsGateway({
-  maxUpgradesPerSecond: Infinity,
-  maxConnectionsPerIp: 10_000,
+  ...(!isLimited && { maxUpgradesPerSecond: Infinity, maxConnectionsPerIp: 10_000 }),
   observe: (event) => {
     if (event.type === 'connection.closed') closed[event.code] = (closed[event.code] ?? 0) + 1
   },
 })
-const rates = { messagesPerSecond: Infinity, bytesPerSecond: Infinity }
+const rates = isLimited ? {} : { messagesPerSecond: Infinity, bytesPerSecond: Infinity }
 const pass = (request, next) => next(request)
 
 gateway.channel('/deflate', { ...rates, compression: {} }).default((request) => request.data)
@@ -34,8 +36,18 @@ gateway.channel('/room', rates).default(({ data, connection }) => {
   return data
 })
 
-const server = createServer((_request, response) => response.writeHead(404).end())
-attachWebSockets(server, new Hono().route('/', gateway.routes))
+const app = new Hono().route('/', gateway.routes)
+const server = host === 'serve' ? served() : attached()
+
+function attached() {
+  const plain = createServer((_request, response) => response.writeHead(404).end())
+  attachWebSockets(plain, app)
+  return plain.listen(0, '127.0.0.1')
+}
+
+function served() {
+  return serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0, websocket: { server: webSocketServer() } })
+}
 
 /** The gauges of the gateway, and what its process holds. */
 function state() {
@@ -58,7 +70,6 @@ process.on('disconnect', () => {
   server.close()
 })
 
-server.listen(0, '127.0.0.1')
-await once(server, 'listening')
+if (!server.listening) await once(server, 'listening')
 const { port } = server.address()
 process.send({ ports: { tcp: port, ws: port } })

@@ -139,7 +139,7 @@ const channel = z
       .number()
       .positive()
       .exactOptional()
-      .describe('Messages of one client in a second; pings count too. Default 200.'),
+      .describe('Messages of one client in a second. Default 200.'),
     bytesPerSecond: size.exactOptional().describe('Bytes of one client in a second. Default 1MiB.'),
     onExceeded: z
       .enum(['pause', 'error', 'close'])
