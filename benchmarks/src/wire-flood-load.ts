@@ -18,7 +18,7 @@ export async function runPublishLoad(options: WireLoadOptions): Promise<LoadResu
       operations += batch.operations
       if (!client.write(batch.bytes)) await client.drained()
     }
-    const isAnswered = await within(client.ping())
+    const isAnswered = await within(client.ping(), 0, options.answerMs)
     const seconds = (performance.now() - startedAt) / 1000
     return { operations, seconds, errors: isAnswered ? {} : { [failureOf(client)]: 1 }, latencyCounts: [] }
   } finally {
@@ -28,7 +28,7 @@ export async function runPublishLoad(options: WireLoadOptions): Promise<LoadResu
 
 /** Publishes for so long to a subscriber on a connection of its own; an operation is a message that has come there. */
 export async function runDeliverLoad(options: WireLoadOptions): Promise<LoadResult> {
-  const { url, size, durationMs } = options
+  const { url, size, durationMs, answerMs } = options
   const bytesEach = deliveryBytes(wireSubject, size)
   const arrivals = new Arrivals()
   const clients = await Promise.all([
@@ -50,10 +50,10 @@ export async function runDeliverLoad(options: WireLoadOptions): Promise<LoadResu
       }
       await arrivals.reach(sent, subscriber)
     }
-    await within(publish(), durationMs)
+    await within(publish(), durationMs, answerMs)
     const seconds = (performance.now() - startedAt) / 1000
     // What comes too often comes before the PONG.
-    await within(subscriber.ping())
+    await within(subscriber.ping(), 0, answerMs)
     const errors = errorsOf(clients, sent - arrivals.count)
     return { operations: arrivals.count, seconds, errors, latencyCounts: [] }
   } finally {

@@ -9,12 +9,14 @@ export interface WireLoadOptions {
   readonly size: number
   readonly framing: Framing
   readonly durationMs: number
+  /** How long an answer may take. Default 10000. */
+  readonly answerMs?: number
 }
 
-const answerMs = 10_000
+const defaultAnswerMs = 10_000
 
 /** Whether something comes to its end, and in time. */
-export async function within(work: Promise<unknown>, extraMs = 0): Promise<boolean> {
+export async function within(work: Promise<unknown>, extraMs = 0, answerMs = defaultAnswerMs): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), answerMs + extraMs)

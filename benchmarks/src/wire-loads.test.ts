@@ -91,7 +91,7 @@ describe('what goes wrong', () => {
       isLost = true
       return Buffer.concat([chunk.subarray(0, at), chunk.subarray(at + delivery.length)])
     })
-    const { errors } = await runDeliverLoad({ ...options, url, durationMs: 20 })
+    const { errors } = await runDeliverLoad({ ...options, url, durationMs: 20, answerMs: 2000 })
     expect(errors).toEqual({ 'messages lost': 1 })
   }, 30_000)
 

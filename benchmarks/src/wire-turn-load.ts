@@ -6,18 +6,19 @@ import { failureOf, within, type WireLoadOptions } from './wire-load.ts'
 import { clientFrame, deliveryBytes, publishOperation, replySubject, wireSubject } from './wire-operations.ts'
 
 /** PING after PING, each sent when the last was answered. */
-export async function runPingLoad({ url, durationMs }: WireLoadOptions): Promise<LoadResult> {
-  const client = await WireClient.open({ url })
+export async function runPingLoad(options: WireLoadOptions): Promise<LoadResult> {
+  const client = await WireClient.open({ url: options.url })
   const bytes = framed(client, Buffer.from('PING\r\n'))
   const send = (answered: () => void): void => {
     client.onPong(answered)
     client.write(bytes)
   }
-  return takeTurns([client], send, durationMs)
+  return takeTurns([client], send, options)
 }
 
 /** Request after request to a responder on a connection of its own, each sent when the last was answered. */
-export async function runRequestLoad({ url, size, durationMs }: WireLoadOptions): Promise<LoadResult> {
+export async function runRequestLoad(options: WireLoadOptions): Promise<LoadResult> {
+  const { url, size } = options
   const on: { request?: () => void; reply?: () => void } = {}
   const [responder, requester] = await Promise.all([
     WireClient.open({
@@ -35,7 +36,7 @@ export async function runRequestLoad({ url, size, durationMs }: WireLoadOptions)
     on.reply = answered
     requester.write(request)
   }
-  return takeTurns([requester, responder], send, durationMs)
+  return takeTurns([requester, responder], send, options)
 }
 
 function framed({ isWebSocket }: WireClient, bytes: Buffer): Buffer {
@@ -45,7 +46,7 @@ function framed({ isWebSocket }: WireClient, bytes: Buffer): Buffer {
 async function takeTurns(
   clients: readonly WireClient[],
   send: (answered: () => void) => void,
-  durationMs: number,
+  { durationMs, answerMs }: WireLoadOptions,
 ): Promise<LoadResult> {
   const latencies = new LatencyHistogram()
   const startedAt = performance.now()
@@ -65,7 +66,7 @@ async function takeTurns(
   })
   const orEnds = clients.map((client) => client.orEnd((resolve) => void turns.then(resolve)))
   try {
-    const isDone = await within(Promise.race(orEnds), durationMs)
+    const isDone = await within(Promise.race(orEnds), durationMs, answerMs)
     const seconds = (performance.now() - startedAt) / 1000
     const failed = isDone ? undefined : (clients.find(({ failure }) => failure !== undefined) ?? clients[0])
     const errors = failed === undefined ? {} : { [failureOf(failed)]: 1 }
