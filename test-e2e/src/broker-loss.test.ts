@@ -56,6 +56,23 @@ async function serve(natsUrl: string, folder: string): Promise<{ program: Progra
 
 const servers = inject('natsServers')
 
+/** Holds a process to its memory over ten thousand requests that are refused. */
+async function expectSameMemory(pid: number, ask: () => Promise<Answer>): Promise<void> {
+  const refuse = async (rounds: number): Promise<void> => {
+    for (let round = 0; round < rounds; round++) {
+      const refused = await Promise.all(Array.from({ length: 50 }, ask))
+      expect(refused.every(({ status }) => status === 503)).toBe(true)
+    }
+  }
+  await refuse(40)
+  const before = residentBytes(pid)
+  await refuse(200)
+  // Garbage comes and goes; of 10,000 requests three kilobytes each would stay beyond this for good.
+  const bound = before + 30 * 1024 * 1024
+  for (let more = 0; residentBytes(pid) > bound && more < 30; more++) await refuse(40)
+  expect(residentBytes(pid)).toBeLessThan(bound)
+}
+
 describe.each(servers)('reliability F1 and F2: the edge loses nats-server $version', { timeout: 60_000 }, (binary) => {
   it('answers 200 requests in flight with 503 within 100 ms, and the next one once the broker is back', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'nats-edge-e2e-'))
@@ -87,19 +104,8 @@ describe.each(servers)('reliability F1 and F2: the edge loses nats-server $versi
     expect((await get(`${admin}/livez`, agent)).status).toBe(200)
     await vi.waitUntil(async () => (await get(`${admin}/readyz`, agent)).status === 503, patience)
 
-    const refuse = async (rounds: number): Promise<void> => {
-      for (let round = 0; round < rounds; round++) {
-        const refused = await Promise.all(Array.from({ length: 50 }, () => get(`${url}/up`, agent)))
-        expect(refused.every(({ status }) => status === 503)).toBe(true)
-      }
-    }
-    await refuse(40)
-    const before = residentBytes(program.pid)
-    await refuse(200)
-    // Garbage comes and goes; of 10,000 requests three kilobytes each would stay beyond this for good.
-    const bound = before + 30 * 1024 * 1024
-    for (let more = 0; residentBytes(program.pid) > bound && more < 30; more++) await refuse(40)
-    expect(residentBytes(program.pid)).toBeLessThan(bound)
+    // While there is none it does not matter which broker was lost.
+    if (binary === servers.at(-1)) await expectSameMemory(program.pid, () => get(`${url}/up`, agent))
 
     await nats.close()
     broker = await startNatsServer({ binary, jetstream: false, port })

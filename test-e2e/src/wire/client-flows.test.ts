@@ -27,21 +27,23 @@ const ways: readonly { readonly way: string; readonly transport: TransportName; 
 ]
 
 describe.each(inject('natsServers'))('a client of nats.js at nats-server $version', (binary) => {
+  // Each way has a broker of its own, so that both can be gone at once.
   let broker: NatsServer
+  let other: NatsServer
   let plain: Front
   let judging: Front
   // What was seen directly, to compare each way with.
   const direct = new Map<string, Promise<string[]>>()
 
   beforeAll(async () => {
-    broker = await startFullBroker(binary)
+    ;[broker, other] = await Promise.all([startFullBroker(binary), startFullBroker(binary)])
     plain = await Front.before(broker)
     judging = await Front.before(broker, judged)
   })
   afterAll(async () => {
     await plain?.close()
     await judging?.close()
-    await broker?.stop()
+    await Promise.all([broker?.stop(), other?.stop()])
   })
 
   // How messages are judged does not depend on the server, and waiting is the same everywhere: the long job does all.
@@ -56,12 +58,14 @@ describe.each(inject('natsServers'))('a client of nats.js at nats-server $versio
       it.skipIf(!isServed)(`${flow.name}${isServed ? '' : ` (needs nats-server ${flow.needs})`}`, async () => {
         const key = `${transport} ${flow.name}`
         const expected =
-          direct.get(key) ?? transcriptOf(flow, (name) => connectBy(transport, directly(broker), { name }))
+          direct.get(key) ?? transcriptOf(flow, (name) => connectBy(transport, directly(other), { name }))
         direct.set(key, expected)
-        await expected
         const front = isJudged ? judging : plain
-        const seen = await transcriptOf(flow, (name) => connectBy(transport, front.addresses, { name }))
-        expect(seen).toEqual(await expected)
+        const [seen, told] = await Promise.all([
+          transcriptOf(flow, (name) => connectBy(transport, front.addresses, { name })),
+          expected,
+        ])
+        expect(seen).toEqual(told)
         expect(seen.length).toBeGreaterThan(0)
         await eventually(() => JSON.stringify(front.held) === JSON.stringify(nothingHeld))
       })

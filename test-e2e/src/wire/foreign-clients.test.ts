@@ -37,11 +37,12 @@ describe.each(languages)('$language', ({ language, find }) => {
     binary: Binary,
     config?: string,
   ): Promise<{ direct: string; through: Front; websocket: string }> {
-    const broker = await startFullBroker(binary, config)
-    onTestFinished(() => broker.stop())
+    // One broker for each way, so that both can be gone at once.
+    const [broker, other] = await Promise.all([startFullBroker(binary, config), startFullBroker(binary, config)])
+    onTestFinished(async () => void (await Promise.all([broker.stop(), other.stop()])))
     const through = await Front.before(broker)
     onTestFinished(() => through.close())
-    return { direct: directly(broker).tcp, through, websocket: directly(broker).ws }
+    return { direct: directly(other).tcp, through, websocket: directly(other).ws }
   }
 
   async function file(name: string, text: string | Uint8Array): Promise<string> {
@@ -54,8 +55,8 @@ describe.each(languages)('$language', ({ language, find }) => {
     it('sees through the gateway what it sees directly', async (context) => {
       const { run } = program(context)
       const { direct, through } = await front(binary)
-      const expected = await run(direct, everything)
-      expect(await run(through.addresses.tcp, everything)).toBe(expected)
+      const [expected, seen] = await Promise.all([run(direct, everything), run(through.addresses.tcp, everything)])
+      expect(seen).toBe(expected)
       expect(expected).toContain('drained: [500')
       await eventually(() => JSON.stringify(through.held) === JSON.stringify(nothingHeld))
     }, 120_000)
@@ -65,7 +66,8 @@ describe.each(languages)('$language', ({ language, find }) => {
       async (context) => {
         const { run } = program(context)
         const { websocket, through } = await front(binary)
-        expect(await run(through.addresses.ws, everything)).toBe(await run(websocket, everything))
+        const [expected, seen] = await Promise.all([run(websocket, everything), run(through.addresses.ws, everything)])
+        expect(seen).toBe(expected)
       },
       120_000,
     )
