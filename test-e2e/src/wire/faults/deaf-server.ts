@@ -44,12 +44,6 @@ export class DeafServer {
     return this.dialled
   }
 
-  /** Reads so much, if that has come. */
-  readSome(bytes: number): void {
-    const chunk: Buffer | null | undefined = this.#accepted?.read(bytes)
-    this.#text += chunk?.toString('latin1') ?? ''
-  }
-
   /** Reads on until the gateway has ended the connection. */
   async readAll(): Promise<void> {
     const socket = this.#accepted
