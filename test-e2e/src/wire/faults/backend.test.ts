@@ -51,7 +51,8 @@ class Ledger {
   }
 
   async #run(): Promise<void> {
-    const js = jetstream(this.#nats, { timeout: 1000 })
+    // What was under way when the broker went is asked for again.
+    const js = jetstream(this.#nats, { timeout: 250 })
     for (let i = 0; !this.#isStopped; i++) {
       const id = `${this.#name}-${i}`
       while (!(await this.#publish(js, id))) await new Promise((resolve) => setTimeout(resolve, 20))
