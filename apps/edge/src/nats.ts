@@ -7,7 +7,7 @@ import { connect } from '@nats-io/transport-node'
 import type { NodeConnectionOptions } from '@nats-io/transport-node'
 import type { NatsConfig, NatsLogin, NatsTls } from './config.ts'
 import type { Logger } from './log.ts'
-import { reconnectDelay } from './nats/reconnect-delay.ts'
+import { growingPauses, reconnectDelay } from './nats/reconnect-delay.ts'
 
 /** Where the edge connects to and how it behaves towards the broker. */
 export interface NatsTarget {
@@ -29,7 +29,7 @@ const connectTimeoutMs = 5000
 /** Connects, trying until it works unless `waitOnStart` is false; afterwards the connection comes back for ever. */
 export async function connectNats(target: NatsTarget): Promise<NatsConnection> {
   const options = connectionOptions(target.servers, target.config)
-  const nextDelay = reconnectDelay()
+  const nextPause = growingPauses()
   let reported = ''
   for (;;) {
     target.signal.throwIfAborted()
@@ -45,7 +45,7 @@ export async function connectNats(target: NatsTarget): Promise<NatsConnection> {
       if (reason !== reported) target.log.warn({ servers, reason }, 'cannot connect to NATS yet; trying on')
       reported = reason
     }
-    await delay(nextDelay(), undefined, { signal: target.signal })
+    await delay(nextPause(), undefined, { signal: target.signal })
   }
 }
 
