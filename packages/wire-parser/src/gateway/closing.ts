@@ -144,12 +144,12 @@ export class Closing {
   }
 
   report(): CloseReport {
-    const { messagesIn, messagesOut, denied, openedAt } = this.#session
+    const { messagesIn, messagesOut, denied, openedMs } = this.#session
     const { bytesIn, bytesOut } = this.#session.traffic
     return {
       cause: this.#cause ?? 'client_closed',
       text: this.#text,
-      durationMs: Date.now() - openedAt,
+      durationMs: Math.max(0, Math.round(performance.now() - openedMs)),
       messagesIn,
       messagesOut,
       bytesIn,

@@ -34,6 +34,8 @@ export class Session implements WireConnection {
   readonly gateway: GatewayState
   readonly origin: ConnectionOrigin
   readonly openedAt: number = Date.now()
+  /** The same moment of the monotonic clock. */
+  readonly openedMs: number = Math.floor(performance.now())
   readonly data: Map<string, unknown> = new Map()
   readonly audit: Audit = new Audit(this)
   readonly answers: Answers = new Answers(this)
