@@ -196,6 +196,8 @@ export class Listener implements ExchangeOwner {
         // The socket under a WebSocket has been counted when it was accepted.
         admission: { admit: () => ({ identify: () => undefined, release: () => {} }) },
         clientIp: (c) => this.#options.clientAddress.of(c.env.incoming),
+        // No middleware of the edge hands a Request on.
+        request: 'light',
       },
     )
   }

@@ -87,7 +87,7 @@ async function listen(app: Hono, binding: ServerWork['binding']): Promise<number
     })
   }
   const server: Server = createServer()
-  attachWebSockets(server, app)
+  attachWebSockets(server, app, { request: 'light' })
   await new Promise<void>((resolve) => void server.listen(0, host, resolve))
   return (server.address() as AddressInfo).port
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 export { limitedAdmission, type LimitedAdmissionOptions } from './upgrade/admission.ts'
-export { attachWebSockets, type UpgradeApp } from './upgrade/attach.ts'
+export { attachWebSockets, type AttachOptions, type UpgradeApp } from './upgrade/attach.ts'
 export { framingFault, framingFaultOf, type FramingFault } from './upgrade/framing.ts'
 export { webSocketServer } from './upgrade/multiplexer.ts'
 export { originAllowed, type MissingOrigin, type Origins } from './upgrade/origin.ts'

@@ -7,9 +7,8 @@ import type { Admission } from '@nats-edge/wire-parser'
 import type { Hono } from 'hono'
 import { onTestFinished } from 'vitest'
 import { WebSocket, type ClientOptions, type WebSocketServer } from 'ws'
-import { attachWebSockets } from './attach.ts'
+import { attachWebSockets, type AttachOptions } from './attach.ts'
 import { webSocketServer } from './multiplexer.ts'
-import type { UpgradeHostOptions } from './upgrade-host.ts'
 
 export interface TestHost {
   readonly port: number
@@ -18,10 +17,7 @@ export interface TestHost {
   closed(): Promise<void>
 }
 
-export type StartHost = (
-  app: Hono,
-  options?: UpgradeHostOptions & { readonly own?: WebSocketServer },
-) => Promise<TestHost>
+export type StartHost = (app: Hono, options?: AttachOptions & { readonly own?: WebSocketServer }) => Promise<TestHost>
 
 export const startServe: StartHost = (app, { own, ...options } = {}) => {
   const server = serve({
@@ -41,10 +37,13 @@ export const startAttached: StartHost = (app, options) => {
   return listening(server)
 }
 
+const startLight: StartHost = (app, options) => startAttached(app, { ...options, request: 'light' })
+
 /** Every way of serving; the same tests run over all of them. */
 export const hosts: readonly { readonly name: string; readonly start: StartHost }[] = [
   { name: 'serve()', start: startServe },
   { name: 'attachWebSockets()', start: startAttached },
+  { name: 'attachWebSockets() with light requests', start: startLight },
 ]
 
 export async function listening(server: Server): Promise<TestHost> {
