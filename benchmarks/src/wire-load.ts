@@ -16,7 +16,11 @@ export interface WireLoadOptions {
 const defaultAnswerMs = 10_000
 
 /** Whether something comes to its end, and in time. */
-export async function within(work: Promise<unknown>, extraMs = 0, answerMs = defaultAnswerMs): Promise<boolean> {
+export async function within(
+  work: Promise<unknown>,
+  extraMs = 0,
+  answerMs: number = defaultAnswerMs,
+): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), answerMs + extraMs)
