@@ -9,6 +9,7 @@ import type { Connection, SendOptions } from './connection.ts'
 import type { ChannelCounters } from './counters.ts'
 import type { WsEvent } from './event.ts'
 import { frameOf, replyFrame, type Frame, type Outgoing } from './frame.ts'
+import { isPromise } from './promise.ts'
 import { RequestQueue, type RequestOrder } from './request-queue.ts'
 import { RequestRun, type Answering, type RouteTarget } from './request-run.ts'
 import { isStream, sendStream } from './request-stream.ts'
@@ -264,11 +265,6 @@ export class RequestDispatcher<U> implements AnsweringDispatcher<U>, Answering<U
 function closeFor(connection: Connection, error: WsError): void {
   const { closeCode } = error
   if (closeCode !== undefined && connection.state === 'open') void connection.close(closeCode, error.message)
-}
-
-function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  // A message may have a member of that name.
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
 function ignore(): void {}

@@ -2,7 +2,7 @@
 import { abortSourceOf } from '../abort-source.ts'
 import type { Handler, Reply } from '../chain.ts'
 import { carriesJson } from '../connection-codec.ts'
-import { isPromise } from '../middleware/outcome.ts'
+import { isPromise } from '../promise.ts'
 import { traceHeadersOf } from '../middleware/tracing.ts'
 import { checkKeys, hook, whole, word } from '../option-check.ts'
 import type { WsRequest } from '../request.ts'

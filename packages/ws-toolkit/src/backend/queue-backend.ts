@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Handler, Reply } from '../chain.ts'
 import { cancel, schedule, type Deadline } from '../deadline.ts'
-import { isPromise } from '../middleware/outcome.ts'
+import { isPromise } from '../promise.ts'
 import { abortError } from '../middleware/pause.ts'
 import { checkKeys, hook, whole } from '../option-check.ts'
 import type { WsRequest } from '../request.ts'

@@ -4,7 +4,7 @@ import { hook } from '../option-check.ts'
 import type { WsRequest } from '../request.ts'
 import { isStream } from '../request-stream.ts'
 import { WsError } from '../ws-error.ts'
-import { isPromise } from './outcome.ts'
+import { isPromise } from '../promise.ts'
 
 /** Answers in the place of an error, or throws the same or another. The reason is `error.cause` where it was no WsError. */
 export type OnError<U = unknown> = (error: WsError, request: WsRequest<U>) => Reply

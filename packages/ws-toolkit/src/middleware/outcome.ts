@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Reply } from '../chain.ts'
+import { isPromise } from '../promise.ts'
 import { isStream } from '../request-stream.ts'
 import { WsError } from '../ws-error.ts'
 
 /** Is told once how a request ended; undefined: well. */
 export type Done = (failure: WsError | undefined) => void
-
-/** Whether a reply comes later. */
-export function isPromise(reply: unknown): reply is PromiseLike<unknown> {
-  return typeof reply === 'object' && reply !== null && 'then' in reply && typeof reply.then === 'function'
-}
 
 /** Calls a handler and tells `done` when it has ended, a stream when it was read or left; the reply stays what it is. */
 export function follow(call: () => Reply, done: Done): Reply {

@@ -3,7 +3,7 @@ import { TokenBucketTable } from '@nats-edge/wire-parser'
 import type { Middleware, Reply } from '../chain.ts'
 import { checkKeys, hook, whole } from '../option-check.ts'
 import { WsError } from '../ws-error.ts'
-import { isPromise } from './outcome.ts'
+import { isPromise } from '../promise.ts'
 import { scopeKey, type Scope } from './scope.ts'
 
 /** What a store needs to know of the limit. */

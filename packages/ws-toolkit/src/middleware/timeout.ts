@@ -7,7 +7,8 @@ import type { RequestChange, WsRequest } from '../request.ts'
 import { WsError } from '../ws-error.ts'
 import type { AnyMiddleware } from './any-middleware.ts'
 import { ChildSignal } from './child-signal.ts'
-import { discard, followed, isPromise } from './outcome.ts'
+import { isPromise } from '../promise.ts'
+import { discard, followed } from './outcome.ts'
 import { RequestView } from './request-view.ts'
 
 /**

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Middleware, Reply } from '../chain.ts'
+import { isPromise } from '../promise.ts'
 import { isStream } from '../request-stream.ts'
 import type { WsRequest } from '../request.ts'
 import { WsError } from '../ws-error.ts'
@@ -42,7 +43,7 @@ export function validate<U>({ input, output }: ValidateOptions): Middleware<U> {
     if (input === undefined) return after(next(answered), output)
     const result = input['~standard'].validate(request.data)
     // oxlint-disable-next-line promise/no-callback-in-promise -- the rest of the chain is what comes after
-    if (result instanceof Promise) return result.then((late) => after(next(accepted(answered, late)), output))
+    if (isPromise(result)) return result.then((late) => after(next(accepted(answered, late)), output))
     return after(next(accepted(answered, result)), output)
   }
 }
@@ -55,7 +56,7 @@ function accepted<U>(request: WsRequest<U>, result: SchemaResult<unknown>): WsRe
 
 function after(reply: Reply, output: StandardSchema | undefined): Reply {
   if (output === undefined) return reply
-  return reply instanceof Promise ? reply.then((value) => checked(value, output)) : checked(reply, output)
+  return isPromise(reply) ? reply.then((value) => checked(value, output)) : checked(reply, output)
 }
 
 function checked(value: Reply, output: StandardSchema): Reply {
@@ -63,7 +64,7 @@ function checked(value: Reply, output: StandardSchema): Reply {
   if (value === undefined) return undefined
   if (isStream(value)) return checkedStream(value, output)
   const result = output['~standard'].validate(value)
-  return result instanceof Promise ? result.then(sendable) : sendable(result)
+  return isPromise(result) ? result.then(sendable) : sendable(result)
 }
 
 async function* checkedStream(stream: AsyncIterable<unknown>, output: StandardSchema): AsyncGenerator {
@@ -75,8 +76,7 @@ function checkingReplies<U>(request: WsRequest<U>, output: StandardSchema): WsRe
   return request.with({
     reply: (value, options) => {
       const result = output['~standard'].validate(value)
-      if (result instanceof Promise)
-        throw new TypeError('validate: request.reply() needs a schema that answers at once')
+      if (isPromise(result)) throw new TypeError('validate: request.reply() needs a schema that answers at once')
       return request.reply(sendable(result), options)
     },
   })

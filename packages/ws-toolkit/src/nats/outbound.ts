@@ -3,7 +3,7 @@ import { isAllowed, type Authorize, type Bus, type HeaderBlock, type Subject } f
 import { busFrom, type NatsSource } from '@nats-edge/wire-parser/bus'
 import type { Reply, Site } from '../chain.ts'
 import type { Codec } from '../codec/codec.ts'
-import { isPromise } from '../middleware/outcome.ts'
+import { isPromise } from '../promise.ts'
 import { abortError } from '../middleware/pause.ts'
 import { hook } from '../option-check.ts'
 import type { WsRequest } from '../request.ts'
