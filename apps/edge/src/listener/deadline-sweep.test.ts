@@ -2,7 +2,7 @@
 import type { NatsServer } from '@nats-edge/embedded-nats'
 import { Hono } from 'hono'
 import type { Context } from 'hono'
-import { afterAll, beforeAll, describe, it } from 'vitest'
+import { afterAll, beforeAll, describe, inject, it, type ExpectStatic } from 'vitest'
 import type { Mount } from '../capability.ts'
 import { metricOf, RawClient, startBroker, startEdge, until } from '../edge.test-support.ts'
 import type { TestEdge } from '../edge.test-support.ts'
@@ -40,6 +40,43 @@ async function withClient(
   }
 }
 
+/** What a client that sends no head sends instead. */
+const unfinished = ['', 'GET / HTTP/1.1\r\nHost: localhost\r\n', 'GET / HTTP/1.1\r\nX-Slow: ']
+
+/** Opens 300 connections that stay without a head, a third of them trickling one; others must be served until all are closed. */
+async function withoutHeads(
+  limits: Readonly<Record<string, unknown>>,
+  expect: ExpectStatic,
+  withinMs = 10_000,
+): Promise<void> {
+  const each = await startEdge(broker.url, { limits: { connectionsPerIp: 1000, ...limits } })
+  const slow = Array.from({ length: 300 }, (_, index) => new RawClient(each.url).send(unfinished[index % 3] ?? ''))
+  const trickle = setInterval(() => {
+    for (const [index, client] of slow.entries()) if (index % 3 === 2 && !client.closed) client.send('X')
+  }, 100)
+  try {
+    await until('all are connected', () => slow.every(({ socket }) => !socket.connecting))
+    // None of them is turned away for being one too many.
+    expect(await metric(each, 'nats_edge_connections_refused_total{listener="public",reason="ip"}')).toBe(0)
+    let served = 0
+    await until(
+      'all are closed',
+      async () => {
+        expect((await fetch(each.url)).status).toBe(200)
+        served += 1
+        return slow.every(({ closed }) => closed)
+      },
+      withinMs,
+    )
+    expect(served).toBeGreaterThan(3)
+    expect(slow.map(({ received }) => received).filter((text) => text !== '')).toEqual([])
+  } finally {
+    clearInterval(trickle)
+    for (const client of slow) client.destroy()
+    await each.close({ delayMs: 0, graceMs: 0 })
+  }
+}
+
 async function metric(each: TestEdge, series: string): Promise<number | undefined> {
   return metricOf(await (await fetch(`${each.adminUrl}/metrics`)).text(), series)
 }
@@ -62,6 +99,17 @@ describe.concurrent('deadlines (T11)', () => {
       expect(client.received).toBe('')
     })
   })
+
+  it('close 300 connections whose heads do not come, while others are served', async ({ expect }) => {
+    await withoutHeads({ deadlines: { headers: '1s' } }, expect)
+  })
+
+  // The deadline of default is 10 s; node's own, 60 s and looked at every 30 s, would leave them all.
+  it.skipIf(inject('propertyRuns') < 100_000)(
+    'close 300 connections whose heads do not come by default too',
+    async ({ expect }) => withoutHeads({}, expect, 25_000),
+    60_000,
+  )
 
   it('answer 408 when the body does not come', async ({ expect }) => {
     await withClient({ deadlines: { body: '1500ms' }, body: { minRate: 0 } }, async (client, each) => {
