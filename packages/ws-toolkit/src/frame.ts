@@ -52,7 +52,7 @@ export class Frame implements SharedFrame {
   readonly compress: boolean | undefined
   /** Told when the kernel has taken the frame, or that it never will. */
   readonly settle: ((error?: Error | null) => void) | undefined
-  readonly #message: string | Uint8Array
+  #message: string | Uint8Array
   /** What many will write. */
   #shared: SharedBytes | undefined
 
@@ -93,6 +93,13 @@ export class Frame implements SharedFrame {
     const frame = new Frame(this.#message, this.binary, traits)
     frame.#shared = this.#shared
     return frame
+  }
+
+  /** Lets go of what its message is only a small part of, such as all that was read with it: it is about to wait. */
+  detach(): void {
+    const message = this.#message
+    if (typeof message === 'string' || this.#shared !== undefined) return
+    if (message.byteLength * 2 < message.buffer.byteLength) this.#message = new Uint8Array(message)
   }
 
   /** Keeps the bytes from now on. */

@@ -111,6 +111,7 @@ export class SendQueue implements Outbox {
     if (this.#isClosed) return refuse(frame, 'closed')
     if (this.#isBlocked && frame.key !== undefined && this.#limits.overflow === 'coalesce') this.#replace(frame)
     if (this.isFull && !this.#makeRoom(frame)) return false
+    if (this.#isBlocked) frame.detach()
     if (this.#frames === none) this.#frames = [frame]
     else this.#frames.push(frame)
     this.#bytes += frame.size
@@ -157,9 +158,11 @@ export class SendQueue implements Outbox {
     if (count === 0) {
       // Only control frames of ws fill a socket beyond the mark without our callback.
       this.#isBlocked = this.#wire.whenWritten(this.#written)
+      detachAll(frames)
       return
     }
     const rest = count === frames.length ? none : frames.splice(count)
+    detachAll(rest)
     this.#frames = rest
     this.#bytes -= bytes
     this.#isBlocked = rest !== none || bytes >= room
@@ -357,4 +360,8 @@ export class SendQueue implements Outbox {
 function refuse(frame: Frame, code: 'closed' | 'overloaded'): false {
   frame.settle?.(new WsError(code))
   return false
+}
+
+function detachAll(frames: readonly Frame[]): void {
+  for (const frame of frames) frame.detach()
 }
