@@ -115,21 +115,16 @@ describe('a fifth of many clients that stop to read', () => {
     'have a bound with %s, and are not felt by the others',
     { timeout: testMs },
     async (overflow, { annotate }) => {
-      // The long job is alone on its machine: there the others may feel no more than a tenth, once of three times.
-      const isLong = inject('propertyRuns') >= 100_000
-      let felt = Infinity
-      for (let attempt = 0; attempt < (isLong ? 3 : 1) && felt >= 1.1; attempt += 1) {
-        const { calmMs, roughMs, who } = await lateness(overflow)
-        felt = Math.min(felt, roughMs / calmMs)
-        await annotate(
-          `${overflow}, ${who}: p99 of the others ${calmMs.toFixed(1)} ms while they read, ${roughMs.toFixed(1)} ms after`,
-        )
-      }
-      if (isLong) expect(felt).toBeLessThan(1.1)
+      const { calmMs, roughMs, who } = await lateness(overflow)
+      await annotate(
+        `${overflow}, ${who}: p99 of the others ${calmMs.toFixed(1)} ms while they read, ${roughMs.toFixed(1)} ms after`,
+      )
+      // The long job is alone on its machine: there the others may feel no more than a tenth.
+      if (inject('propertyRuns') >= 100_000) expect(roughMs / calmMs).toBeLessThan(1.1)
     },
   )
 
-  /** How late the slowest hundredth of the messages to the others is before and after, and that there is a bound. */
+  /** How late the slowest hundredth of the messages to the others is before and after; and that there is a bound. */
   async function lateness(overflow: OverflowPolicy): Promise<{ calmMs: number; roughMs: number; who: string }> {
     const count = fleetSize(1000)
     const sendBufferBytes = 200_000
@@ -142,18 +137,20 @@ describe('a fifth of many clients that stop to read', () => {
     for (const [index, sailor] of fleet.entries()) {
       if (index % 5 !== 0) sailor.hear = (text) => late.push(performance.now() - Number(text))
     }
-    /** Sends to all, waits for those that read, and gives how late the slowest hundredth of their messages was. */
+    /** Sends to all, waits for those that read, and gives how late the slowest hundredth of their messages is in most rounds. */
     const flood = async (isDone: () => boolean): Promise<number> => {
-      late = []
+      const slowest: number[] = []
       for (let round = 1; round <= 150; round += 1) {
+        late = []
         const large = sharedFrame('x'.repeat(50_000))
         for (const connection of slow) connection.send(large, { key: 'state' })
         const stamped = sharedFrame(String(performance.now()))
         for (const connection of quick) connection.send(stamped)
         for (const { bufferedBytes } of slow) most = Math.max(most, bufferedBytes)
-        while (late.length < round * quick.length || !isDone()) await new Promise(setImmediate)
+        while (late.length < quick.length || !isDone()) await new Promise(setImmediate)
+        slowest.push(percentile(late, 0.99))
       }
-      return percentile(late, 0.99)
+      return percentile(slowest, 0.5)
     }
     const calmMs = await flood(() => slow.every(({ bufferedBytes }) => bufferedBytes === 0))
     expect(rig.gateway.registry.size).toBe(count)
