@@ -66,11 +66,14 @@ export function attachWebSockets(
   function answer(incoming: IncomingMessage, head: Buffer): void {
     const request = requestOf(incoming)
     const env = { incoming, outgoing: undefined, [hostSymbol]: host }
+    host.asking = incoming
     const response = request === undefined ? malformed : responseOf(app, request, env)
+    host.asking = undefined
     if (!('then' in response)) {
       conclude(incoming, head, response)
       return
     }
+    targetOf(incoming)?.watch()
     pending.add(incoming)
     void response.then((settled) => {
       pending.delete(incoming)

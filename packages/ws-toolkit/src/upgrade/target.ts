@@ -47,6 +47,7 @@ export class UpgradeTarget {
   readonly #socket: Duplex
   readonly #url: string
   #phase: Phase = 'pending'
+  #isWatched = false
   #refusal: UpgradeRefusal = clientLeft
   #events: SocketEvents | undefined
   #controller: AbortController | undefined
@@ -59,8 +60,6 @@ export class UpgradeTarget {
     this.#route = route
     this.#socket = incoming.socket
     this.#url = url
-    this.#socket.on('end', this.#onLeft)
-    this.#socket.on('close', this.#onLeft)
     // A client that left before this is not announced again.
     if (this.#socket.destroyed || !this.#socket.readable) this.abort()
   }
@@ -77,9 +76,18 @@ export class UpgradeTarget {
     return this.#phase === 'ended' ? this.#refusal : undefined
   }
 
+  /** Looks after the client until the socket is open: to be called before anything is waited for. */
+  watch(): void {
+    if (this.#isWatched || this.#phase === 'ended') return
+    this.#isWatched = true
+    this.#socket.on('end', this.#onLeft)
+    this.#socket.on('close', this.#onLeft)
+  }
+
   /** Waits for the events function, but not beyond its client or its deadline: then undefined, and `refusal` is set. */
   settle(pending: Promise<SocketEvents | Response>): Promise<SocketEvents | Response | undefined> {
     const { upgradeTimeoutMs } = this.#route.options
+    this.watch()
     return new Promise((resolve, reject) => {
       // The route itself has made the host stop.
       if (this.#phase === 'ended') resolve(undefined)
@@ -123,8 +131,7 @@ export class UpgradeTarget {
     this.#phase = 'ended'
     this.#refusal = refusal
     this.veto = undefined
-    this.#socket.off('end', this.#onLeft)
-    this.#socket.off('close', this.#onLeft)
+    this.#unwatch()
     this.permit.release()
     this.#controller?.abort(abortReason(refusal))
     const events = this.#events
@@ -152,6 +159,13 @@ export class UpgradeTarget {
     for (let index = own; index < headers.length; index += 1) headers[index] = asWritten(headers[index] ?? '')
   }
 
+  #unwatch(): void {
+    if (!this.#isWatched) return
+    this.#isWatched = false
+    this.#socket.off('end', this.#onLeft)
+    this.#socket.off('close', this.#onLeft)
+  }
+
   readonly #onLeft = (): void => this.abort()
 
   #upgraded(ws: StreamedSocket): void {
@@ -161,8 +175,7 @@ export class UpgradeTarget {
     this.veto = undefined
     this.#events = undefined
     this.#wake = undefined
-    this.#socket.off('end', this.#onLeft)
-    this.#socket.off('close', this.#onLeft)
+    this.#unwatch()
     // The place is all of a handshake that is kept as long as its connection; it is given back before ws tells its end.
     const socket: PlacedSocket = this.#socket
     socket[permitSymbol] = this.permit

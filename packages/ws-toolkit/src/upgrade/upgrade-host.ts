@@ -14,6 +14,8 @@ export interface UpgradeHost {
   readonly admission: Admission
   readonly clientIp: (c: Context) => string
   readonly observe: (event: UpgradeEvent) => void
+  /** The request whose app is running now, as long as it has not begun to wait. */
+  asking: IncomingMessage | undefined
 }
 
 /** What a host of upgrades can be told. */
@@ -34,7 +36,7 @@ export const hostSymbol: unique symbol = Symbol.for('nats-edge.upgrade-host')
 /** Fills in what the host was not told. */
 export function upgradeHost(binding: UpgradeHost['binding'], options: UpgradeHostOptions): UpgradeHost {
   const { admission = limitedAdmission(), clientIp = socketIp, observe = ignore } = options
-  return { binding, admission, clientIp, observe }
+  return { binding, admission, clientIp, observe, asking: undefined }
 }
 
 export interface FoundHost {

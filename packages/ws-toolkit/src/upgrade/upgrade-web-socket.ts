@@ -2,6 +2,7 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import type { UpgradeWebSocket } from 'hono/ws'
 import type { WebSocket } from 'ws'
+import { isPromise } from '../promise.ts'
 import { admit, identify } from './admit.ts'
 import { offeredSubprotocols } from './handshake.ts'
 import { bodyToHint } from './hint.ts'
@@ -61,6 +62,8 @@ export function answerUpgrade(
   const target = admit(c, route, found)
   if ('code' in target) return refuse(c, route, target)
   leaveTarget(found.incoming, target)
+  // Nothing can happen to its client before a host that waits for nothing has the answer.
+  if (found.host.asking !== found.incoming) target.watch()
   const arrival = { route, target, found }
   try {
     const result = createEvents(c, target)
@@ -121,10 +124,6 @@ function switching(c: Context, target: UpgradeTarget, { host, incoming }: FoundH
 function refuse(c: Context, { options }: SocketRoute, refusal: UpgradeRefusal): Response {
   options.observe?.({ type: 'upgrade.refused', code: refusal.code, status: statusOf(refusal.code) })
   return problemResponse(refusal, requestIdFrom(c.get('requestId'), c.req.header('x-request-id')))
-}
-
-function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof value === 'object' && value !== null && 'then' in value
 }
 
 // Not instanceof: @hono/node-server replaces the global class.
