@@ -80,6 +80,8 @@ describe.each(inject('natsServers'))('a bus that loses nats-server $version', (b
     await server.exited
     await startBroker(binary, { port: server.port })
     await eventually(() => bus.state === 'connected' && service.state === 'connected')
+    // The broker reads its connections in no order.
+    await service.flush()
     expect(await answer(bus, 'svc')).toBe('pong')
     expect(got).toEqual(['subscribed before', 'subscribed while away'])
     expect(statuses.map(({ type }) => type)).toEqual(['disconnected', 'connected'])
