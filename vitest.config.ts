@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
 
@@ -18,8 +17,8 @@ export default defineConfig({
     globalSetup: ['./vitest.setup.ts'],
     setupFiles: ['./vitest.patience.ts'],
     pool: 'forks',
-    // Tests wait, so one more than can compute at once; those of the long job measure, so they run alone.
-    maxWorkers: process.env['PROPERTY_RUNS'] === undefined ? availableParallelism() + 1 : 1,
+    // Tests wait more than they compute; those of the long job measure, so they run alone.
+    maxWorkers: process.env['PROPERTY_RUNS'] === undefined ? 2 : 1,
     // A property of the long job has a millisecond a case.
     testTimeout: 20_000 + Number(process.env['PROPERTY_RUNS'] ?? 0),
     hookTimeout: 30_000,
