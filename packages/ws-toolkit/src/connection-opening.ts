@@ -17,7 +17,6 @@ export function openConnection<U>(runtime: ChannelRuntime<U>, ws: RouteSocket, i
   ws.owner = connection
   if (!runtime.isPlain && takeDirectly(ws, connection)) readIntoShared(socket)
   ws.on('message', onMessage)
-  ws.on('ping', onPing)
   ws.on('pong', onPong)
   ws.on('close', onClose)
   registry.add(connection)
@@ -104,10 +103,6 @@ function streamOf(ws: WebSocket): Duplex {
 function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
   // Never anything but a Buffer: the binaryType of a channel's sockets is not changed.
   ownerOf(this)?.received(data as Buffer, isBinary)
-}
-
-function onPing(this: WebSocket): void {
-  ownerOf(this)?.pinged()
 }
 
 function onPong(this: WebSocket, data: Buffer): void {
