@@ -60,13 +60,8 @@ export async function startWsSides(bench: Bench, work: WsWork): Promise<Sides> {
 }
 
 /** One server alone, under a name of the row's. Default our stack. */
-export async function startWsSide(
-  bench: Bench,
-  name: string,
-  work: WsWork,
-  script = 'ws-gateway-server',
-): Promise<Side> {
-  return startSide(bench, await bench.start(name, script, [serverArgument(work)]), work)
+export async function startWsSide(bench: Bench, name: string, work: WsWork): Promise<Side> {
+  return startSide(bench, await bench.start(name, 'ws-gateway-server', [serverArgument(work)]), work)
 }
 
 function serverArgument({ task, binding = 'mount', codec = 'raw', heartbeatMs }: WsWork): string {
