@@ -25,6 +25,11 @@ export class GatewayAdmission implements Admission {
     }
   }
 
+  /** Places altogether; Infinity where somebody else counts. */
+  get most(): number {
+    return this.#options.admission === undefined ? this.#options.maxConnections : Infinity
+  }
+
   /** Places taken, of connections and of those on their way. */
   get taken(): number {
     return this.#places.taken
@@ -50,8 +55,9 @@ export class GatewayAdmission implements Admission {
   }
 }
 
-/** Counts the connections of one channel on top of those of its gateway. */
-export function channelAdmission(below: Admission, maxConnections: number): Admission {
+/** Counts the connections of one channel on top of those of its gateway, unless that never lets in more. */
+export function channelAdmission(below: GatewayAdmission, maxConnections: number): Admission {
+  if (below.most <= maxConnections) return below
   const places: Places = { taken: 0 }
   return {
     admit: (who) => {

@@ -93,6 +93,9 @@ export function attachWebSockets(
       void writeResponse(incoming, response)
     } else if (!target.open(incoming, head, (lines) => appendUpgradeHeaders(lines, response.headers))) {
       void refuseUpgrade(incoming, target.refusal ?? clientLeft, host)
+    } else if (target.refusal === undefined) {
+      // ws has its own now, and this one would be kept as long as the connection.
+      incoming.socket.off('error', ignore)
     }
   }
 
