@@ -29,6 +29,8 @@ export type Verdict = 'ping' | 'missed' | 'idle' | 'lifetime' | 'stalled' | 'cre
 /** Watches over one connection at the visits of the heartbeat; the connection itself never looks at a clock. */
 export class ConnectionLife {
   readonly #times: LifeTimes
+  // All but the time of a ping, of which a round trip is measured, are whole: others would be objects of their own.
+  /** -1 for never. */
   readonly #endsAtMs: number
   #bytesRead = 0
   #heardAtMs: number
@@ -41,17 +43,18 @@ export class ConnectionLife {
 
   constructor(times: LifeTimes, nowMs: number) {
     this.#times = times
-    this.#heardAtMs = nowMs
-    this.#activeAtMs = nowMs
-    this.#progressAtMs = nowMs
+    const wholeMs = Math.floor(nowMs)
+    this.#heardAtMs = wholeMs
+    this.#activeAtMs = wholeMs
+    this.#progressAtMs = wholeMs
     // Clients that came together must not all be sent away together.
     const { maxLifetimeMs } = times
-    this.#endsAtMs = maxLifetimeMs === 0 ? Infinity : nowMs + maxLifetimeMs * (0.9 + Math.random() * 0.2)
+    this.#endsAtMs = maxLifetimeMs === 0 ? -1 : Math.floor(nowMs + maxLifetimeMs * (0.9 + Math.random() * 0.2))
   }
 
   /** How long nothing was heard. */
   silentMs(nowMs: number): number {
-    return nowMs - this.#heardAtMs
+    return Math.floor(nowMs) - this.#heardAtMs
   }
 
   /** Takes the time of a ping that was answered; undefined when none was asked. */
@@ -59,12 +62,12 @@ export class ConnectionLife {
     if (this.#pingedAtMs === -1 || pingedAtMs !== Math.floor(this.#pingedAtMs)) return undefined
     const ms = nowMs - this.#pingedAtMs
     this.#pingedAtMs = -1
-    this.#heardAtMs = nowMs
+    this.#heardAtMs = Math.floor(nowMs)
     return ms
   }
 
   visit(vitals: Vitals, nowMs: number): Verdict {
-    if (nowMs >= this.#endsAtMs) return 'lifetime'
+    if (this.#endsAtMs !== -1 && nowMs >= this.#endsAtMs) return 'lifetime'
     if (this.#isStalled(vitals, nowMs)) return 'stalled'
     if (this.#isIdle(vitals, nowMs)) return 'idle'
     return this.#times.heartbeatMs === 0 ? undefined : this.#listen(vitals, nowMs)
@@ -74,7 +77,7 @@ export class ConnectionLife {
     // A socket that is not read brings no pong either.
     if (bytesRead !== this.#bytesRead || isPaused) {
       this.#bytesRead = bytesRead
-      this.#heardAtMs = nowMs
+      this.#heardAtMs = Math.floor(nowMs)
       this.#pingedAtMs = -1
       return undefined
     }
@@ -90,7 +93,7 @@ export class ConnectionLife {
     if (this.#times.idleMs === 0) return false
     if (activity !== this.#activity) {
       this.#activity = activity
-      this.#activeAtMs = nowMs
+      this.#activeAtMs = Math.floor(nowMs)
     }
     return nowMs - this.#activeAtMs >= this.#times.idleMs
   }
@@ -98,7 +101,7 @@ export class ConnectionLife {
   #isStalled({ bufferedBytes, progress }: Vitals, nowMs: number): boolean {
     if (bufferedBytes === 0 || progress !== this.#progress) {
       this.#progress = progress
-      this.#progressAtMs = nowMs
+      this.#progressAtMs = Math.floor(nowMs)
       return false
     }
     return nowMs - this.#progressAtMs >= this.#times.sendTimeoutMs
