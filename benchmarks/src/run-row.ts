@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Bench, type BenchOptions } from './bench.ts'
-import type { Row, Side } from './row.ts'
+import type { Row } from './row.ts'
 import { type RowResult, summarizeRow, summarizeSide } from './row-result.ts'
 import { joinSamples, type Sample, takeSample } from './sample.ts'
 
@@ -22,23 +22,21 @@ export async function runRow(row: Row, options: RunOptions): Promise<RowResult> 
   options.signal?.addEventListener('abort', stop)
   try {
     const { subject, reference, others = [], missing = {} } = await row.start(bench)
-    const sides = [subject, reference, ...others].map((side) => ({ side, samples: [] as Sample[] }))
+    const sides = [subject, reference, ...others].map((side) => ({
+      side,
+      samples: [] as Sample[],
+      turns: [] as Sample[],
+    }))
     const { timeShare = 1 } = row
     const durationMs = options.seconds * timeShare * 1000
     const turnCount = Math.max(1, Math.round(durationMs / (row.turnMs ?? durationMs)))
     for (const { side } of sides) await side.run(options.seconds * (side.warmUpShare ?? timeShare) * 1000)
     for (let round = 1; round <= options.rounds; round++) {
       options.onStep(`${row.name}: round ${round} of ${options.rounds}`)
-      const turns: Sample[][] = []
-      for (let turn = 0; turn < turnCount; turn++) turns.push(await runTurn(sides, bench, durationMs / turnCount))
-      for (const [index, { side, samples }] of sides.entries()) {
-        samples.push(
-          joinSamples(
-            side,
-            turns.map((turn) => turn[index]).filter((sample) => sample !== undefined),
-          ),
-        )
+      for (let turn = 0; turn < turnCount; turn++) {
+        for (const { side, turns } of sides) turns.push(await takeSample(side, bench.processes, durationMs / turnCount))
       }
+      for (const { side, samples, turns } of sides) samples.push(joinSamples(side, turns.splice(0)))
     }
     const [ours, theirs, ...more] = sides.map(({ side, samples }) => summarizeSide(side, samples))
     if (ours === undefined || theirs === undefined) throw new Error('a row has two sides')
@@ -47,15 +45,4 @@ export async function runRow(row: Row, options: RunOptions): Promise<RowResult> 
     options.signal?.removeEventListener('abort', stop)
     await bench.close()
   }
-}
-
-/** Puts load on each side once, one after the other. */
-async function runTurn(
-  sides: readonly { readonly side: Side }[],
-  { processes }: Bench,
-  durationMs: number,
-): Promise<Sample[]> {
-  const samples: Sample[] = []
-  for (const { side } of sides) samples.push(await takeSample(side, processes, durationMs))
-  return samples
 }
