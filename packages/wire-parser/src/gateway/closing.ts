@@ -5,7 +5,7 @@ import { errorLine } from './answers.ts'
 import type { CloseCause, CloseReport } from './close-cause.ts'
 import type { Session } from './session.ts'
 import { lingerMs } from './transport.ts'
-import { webSocketCodeOf } from './web-socket-code.ts'
+import { closesConnection, webSocketCodeOf } from './web-socket-code.ts'
 
 const ping = Buffer.from('PING\r\n', 'latin1')
 
@@ -115,6 +115,7 @@ export class Closing {
   clientGone(error: Error | undefined): void {
     if (this.#isClientGone) return
     this.#isClientGone = true
+    if (this.#refusal() !== undefined) this.#cause ??= 'backend_closed'
     this.#cause ??= error === undefined ? 'client_closed' : 'connection_error'
     const { backend, backendOutlet, clientFlow } = this.#session
     clientFlow?.close()
@@ -128,10 +129,10 @@ export class Closing {
     if (this.#isBackendGone) return
     this.#isBackendGone = true
     const session = this.#session
-    if (!this.hasBegun) {
+    if (!this.hasBegun && this.#refusal() === undefined) {
       session.backendLost(error ?? new Error('the server closed the connection'))
-      this.#cause = 'backend_closed'
     }
+    this.#cause ??= 'backend_closed'
     // The server's last word to the client was passed on already; a fence it was asked for never comes.
     if (this.#fence >= 0) this.#speak()
     else this.#endClient(webSocketCodeOf(session.lastError))
@@ -148,7 +149,7 @@ export class Closing {
     const { bytesIn, bytesOut } = this.#session.traffic
     return {
       cause: this.#cause ?? 'client_closed',
-      text: this.#text,
+      text: this.#text ?? this.#refusal(),
       durationMs: Math.max(0, Math.round(performance.now() - openedMs)),
       messagesIn,
       messagesOut,
@@ -156,6 +157,12 @@ export class Closing {
       bytesOut,
       denied,
     }
+  }
+
+  /** The server's last word to the client, if it has said one: it then closes the connection. */
+  #refusal(): string | undefined {
+    const { lastError } = this.#session
+    return closesConnection(lastError) ? lastError : undefined
   }
 
   #begin(cause: CloseCause, error: WireError): void {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { connect as dial, createServer, type Socket } from 'node:net'
+import { connect as dial, createServer, type Server, type Socket } from 'node:net'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import {
   anyServer,
@@ -14,6 +14,12 @@ import {
 
 const binary = anyServer(inject('natsServers'))
 const mebibyte = 1_048_576
+const greeting = 'INFO {"server_id":"fake","max_payload":1048576,"headers":true}\r\n'
+
+function urlOf(server: Server): string {
+  const address = server.address()
+  return `nats://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`
+}
 
 async function nobodyLeft(rig: Rig): Promise<void> {
   await eventually(() => rig.gateway.health().connections === 0)
@@ -103,7 +109,7 @@ describe('a server that takes nothing', () => {
     const server = createServer((socket) => {
       sockets.push(socket)
       socket.on('error', () => undefined)
-      socket.write('INFO {"server_id":"slow","max_payload":1048576,"headers":true}\r\n')
+      socket.write(greeting)
       socket.once('data', (chunk: Buffer) => {
         bytes += chunk.length
         socket.pause()
@@ -114,9 +120,7 @@ describe('a server that takes nothing', () => {
       for (const socket of sockets) socket.destroy()
       server.close()
     })
-    const address = server.address()
-    const port = typeof address === 'object' ? address?.port : 0
-    const rig = await startGateway({ url: `nats://127.0.0.1:${port}` }, { limits: { highWaterBytes: 100_000 } })
+    const rig = await startGateway({ url: urlOf(server) }, { limits: { highWaterBytes: 100_000 } })
     const client = await RawClient.to(rig.url)
     client.send(plainConnect)
     await eventually(() => bytes > 0)
@@ -180,6 +184,43 @@ describe.each(inject('natsServers'))('reliability F1, F2, F3: nats-server $versi
       broker.kill('SIGCONT')
     }
     await client.until('MSG a 1 2\r\nhi\r\nPONG\r\n')
+  })
+})
+
+describe('a server that turns a client away', () => {
+  it.each([
+    ["-ERR 'Authorization Violation'\r\n", 'backend_closed', 'Authorization Violation'],
+    ["-ERR 'Maximum Subscriptions Exceeded'\r\n", 'client_closed', undefined],
+  ])(
+    'with %j is told apart from one that is lost, also where the client is the first to go',
+    async (answer, ...end) => {
+      const server = createServer((socket) => {
+        socket.on('error', () => undefined).write(greeting)
+        socket.once('data', () => socket.write(answer))
+        onTestFinished(() => void socket.destroy())
+      })
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      onTestFinished(() => void server.close())
+      const rig = await startGateway({ url: urlOf(server) })
+      const client = await RawClient.to(rig.url)
+      client.send(plainConnect)
+      await client.until(answer)
+      client.socket.end()
+      await nobodyLeft(rig)
+      expect(rig.of('connection.closed').map(({ cause, text }) => [cause, text])).toEqual([end])
+      expect(rig.of('backend.lost')).toEqual([])
+    },
+  )
+
+  it('is not lost when it is the first to go', async () => {
+    const config = 'authorization { user: ada, password: right }'
+    const rig = await startGateway(await startBroker(binary, { config }))
+    const client = await RawClient.to(rig.url)
+    client.send(plainConnect)
+    await client.closed()
+    await nobodyLeft(rig)
+    expect(rig.of('connection.closed')).toMatchObject([{ cause: 'backend_closed', text: 'Authorization Violation' }])
+    expect(rig.of('backend.lost')).toEqual([])
   })
 })
 

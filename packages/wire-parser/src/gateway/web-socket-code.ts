@@ -15,11 +15,18 @@ const codes: readonly (readonly [text: string, code: number])[] = [
   ['no responders requires headers support', 1002],
 ]
 
-/**
- * The close code nats-server itself uses after such an `-ERR`; 1001 where it went without a word. Servers differ in
- * capital letters.
- */
-export function webSocketCodeOf(lastError: string | undefined): number {
+/** Servers differ in capital letters. */
+function codeAfter(lastError: string | undefined): number | undefined {
   const text = lastError?.toLowerCase() ?? ''
-  return codes.find(([start]) => text.startsWith(start))?.[1] ?? 1001
+  return codes.find(([start]) => text.startsWith(start))?.[1]
+}
+
+/** The close code nats-server itself uses after such an `-ERR`; 1001 where it went without a word. */
+export function webSocketCodeOf(lastError: string | undefined): number {
+  return codeAfter(lastError) ?? 1001
+}
+
+/** Whether nats-server closes the connection after such an `-ERR`. */
+export function closesConnection(lastError: string | undefined): boolean {
+  return codeAfter(lastError) !== undefined && !/^maximum subscriptions/i.test(lastError ?? '')
 }
