@@ -4,6 +4,7 @@ import type { Bus } from '../message-bus.ts'
 import { parseSubject } from '../subject.ts'
 import { connectionInboxPrefix } from './client-state.ts'
 import { ConnectionBus } from './connection-bus.ts'
+import type { Leaving, OnLameDuck } from './leaving.ts'
 
 /** What every option `nats` takes. A promise is 'disconnected' until it resolves, 'closed' if it rejects. */
 export type NatsSource = NatsConnection | Promise<NatsConnection> | Bus
@@ -13,12 +14,18 @@ export interface BusOptions {
   readonly inboxPrefix?: string
   /** Bytes that may wait for the server before publishing throws `overloaded`. Default 8388608 (8 MiB). */
   readonly maxPendingBytes?: number
+  /**
+   * Makes another connection when the server of this one says that it is about to stop (lame duck); the Bus goes over to
+   * it without failing anything. Default: none, so that all ends when the server closes the connection.
+   */
+  readonly onLameDuck?: OnLameDuck
 }
 
 /** Options as they are in force; a promised connection's own prefix is not known yet. */
 interface Settings {
   readonly inboxPrefix: string | undefined
   readonly maxPendingBytes: number
+  readonly onLameDuck: OnLameDuck | undefined
 }
 
 interface Known {
@@ -72,18 +79,33 @@ function settle(made: Known, nats: NatsConnection): void {
 }
 
 function create(settings: Settings): Known {
-  const { inboxPrefix, maxPendingBytes } = settings
+  const { inboxPrefix, maxPendingBytes, onLameDuck } = settings
   const prefixOf = (nats: NatsConnection): string => inboxPrefix ?? checkPrefix(connectionInboxPrefix(nats))
-  return { bus: new ConnectionBus({ inboxPrefix: prefixOf, maxPendingBytes }), settings }
+  const onward =
+    onLameDuck && (async (leaving: Leaving): Promise<NatsConnection> => adopt(made, await onLameDuck(leaving)))
+  const made: Known = {
+    bus: new ConnectionBus({ inboxPrefix: prefixOf, maxPendingBytes, onLameDuck: onward }),
+    settings,
+  }
+  return made
+}
+
+/** The connection a bus goes over to belongs to it from then on. */
+function adopt(made: Known, nats: NatsConnection): NatsConnection {
+  checkConnection(nats)
+  if (known.has(nats)) throw new TypeError('onLameDuck: the connection is in use by a Bus already')
+  known.set(nats, made)
+  return nats
 }
 
 function resolveOptions(options: BusOptions, connectionPrefix: string | undefined): Settings {
-  const { inboxPrefix = connectionPrefix, maxPendingBytes = DEFAULT_PENDING_BYTES } = options
+  const { inboxPrefix = connectionPrefix, maxPendingBytes = DEFAULT_PENDING_BYTES, onLameDuck } = options
   if (!(maxPendingBytes >= 1 && maxPendingBytes < Infinity)) {
     throw new RangeError(`maxPendingBytes: ${maxPendingBytes} is not a number of bytes`)
   }
   if (inboxPrefix !== undefined) checkPrefix(inboxPrefix)
-  return { inboxPrefix, maxPendingBytes }
+  if (onLameDuck !== undefined && typeof onLameDuck !== 'function') throw new TypeError('onLameDuck: not a function')
+  return { inboxPrefix, maxPendingBytes, onLameDuck }
 }
 
 function checkPrefix(prefix: string): string {
@@ -100,6 +122,9 @@ function recall(source: object, options: BusOptions): ConnectionBus | undefined 
     throw new TypeError(
       `${name}: ${wanted}, but the Bus of this connection is there already with ${entry.settings[name]}`,
     )
+  }
+  if (options.onLameDuck !== undefined && options.onLameDuck !== entry.settings.onLameDuck) {
+    throw new TypeError('onLameDuck: the Bus of this connection is there already, without it or with another one')
   }
   return entry.bus
 }

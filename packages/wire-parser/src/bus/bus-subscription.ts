@@ -37,13 +37,24 @@ export class BusSubscription implements Subscription {
 
   /** Sends the SUB; the client repeats it after each reconnect. */
   start(nats: NatsConnection): void {
-    const callback = (error: Error | null, message: Msg): void => {
-      if (this.#ended) return
-      if (error === null) this.#owner.deliver(message, this.#onMessage)
-      else this.end(new BusError('forbidden', `not allowed to subscribe to ${this.pattern}`, { cause: error }))
+    this.#running = this.#open(nats, () => true)
+  }
+
+  /**
+   * Sends the SUB on another connection and returns what ends the old one, unless that is `lost`. Until then both servers
+   * may have a copy of a message, and the old one's counts; of a queue group each has its own, and all of them count.
+   */
+  move(nats: NatsConnection): (lost: Promise<void>) => Promise<void> {
+    const from = this.#running
+    const isQueue = this.#queue !== undefined
+    let isCut = false
+    this.#running = this.#open(nats, () => isCut || isQueue)
+    return async (lost) => {
+      isCut = true
+      // The client's own drain never settles across a loss.
+      if (isQueue && from !== undefined) await Promise.race([from.drain(), lost]).catch(() => undefined)
+      else from?.unsubscribe()
     }
-    const queue = this.#queue
-    this.#running = nats.subscribe(this.pattern, queue === undefined ? { callback } : { callback, queue })
   }
 
   unsubscribe(): void {
@@ -61,6 +72,17 @@ export class BusSubscription implements Subscription {
     // The client's own drain never settles across a loss, and then there is nothing left to come.
     await Promise.race([running.drain(), this.#owner.flush()]).catch(() => undefined)
     this.unsubscribe()
+  }
+
+  #open(nats: NatsConnection, isHeard: () => boolean): ClientSubscription {
+    const callback = (error: Error | null, message: Msg): void => {
+      if (this.#ended) return
+      if (error !== null)
+        this.end(new BusError('forbidden', `not allowed to subscribe to ${this.pattern}`, { cause: error }))
+      else if (isHeard()) this.#owner.deliver(message, this.#onMessage)
+    }
+    const queue = this.#queue
+    return nats.subscribe(this.pattern, queue === undefined ? { callback } : { callback, queue })
   }
 
   /** Ends it from the other side. */

@@ -17,11 +17,11 @@ import type {
 import type { Pattern } from '../pattern.ts'
 import { parseSubject, type Subject } from '../subject.ts'
 import { BusSubscription } from './bus-subscription.ts'
-import { headerCarrier, type HeaderCarrier } from './client-headers.ts'
 import { fromClientError, isConnected, refusedPublish } from './client-state.ts'
+import type { Departure, OnLameDuck } from './leaving.ts'
+import { Link } from './link.ts'
 import { LiveInfo } from './live-info.ts'
 import { MessageView } from './message-view.ts'
-import { ReplyInbox } from './reply-inbox.ts'
 import { RequestBatch, type BatchedRequest } from './request-batch.ts'
 import type { OnReply } from './slot-table.ts'
 import { StatusListeners } from './status-listeners.ts'
@@ -30,18 +30,14 @@ import { WriteWindow } from './write-window.ts'
 // The control line around the subject: verb, reply subject, sizes, line ends.
 const LINE_BYTES = 64
 
-/** A connection and what belongs to it. */
-interface Link {
-  readonly nats: NatsConnection
-  readonly prefix: string
-  readonly inbox: ReplyInbox
-  readonly carry: HeaderCarrier
-}
+// How long subscriptions may take from one server to the next one before they are cut over all the same.
+const MOVE_MS = 1000
 
 /** What a bus over a connection is told about itself, already checked. */
 export interface ConnectionBusOptions {
   readonly inboxPrefix: (nats: NatsConnection) => string
   readonly maxPendingBytes: number
+  readonly onLameDuck: OnLameDuck | undefined
 }
 
 /** The Bus over a connection of the official client; it never closes that connection. */
@@ -51,7 +47,6 @@ export class ConnectionBus implements Bus {
   readonly #info: LiveInfo
   readonly #listeners: StatusListeners
   readonly #subscriptions = new Set<BusSubscription>()
-  readonly #flushes = new Set<(error: BusError) => void>()
   readonly #view = new MessageView()
   readonly #plain = { reply: '' }
   readonly #batch = new RequestBatch((request) => this.#sendRequest(request))
@@ -129,25 +124,13 @@ export class ConnectionBus implements Bus {
     return subscription
   }
 
-  flush(): Promise<void> {
+  async flush(): Promise<void> {
     const link = this.#state === 'connected' ? this.#link : undefined
-    if (link === undefined) return Promise.reject(this.#unavailable())
-    return new Promise((resolve, reject) => {
-      const mark = this.#window.mark
-      this.#batch.flush()
-      this.#flushes.add(reject)
-      link.nats.flush().then(
-        () => {
-          if (!this.#flushes.delete(reject)) return
-          this.#window.confirm(mark)
-          resolve()
-        },
-        (cause: unknown) => {
-          if (this.#flushes.delete(reject))
-            reject(new BusError('disconnected', 'the NATS connection is lost', { cause }))
-        },
-      )
-    })
+    if (link === undefined) throw this.#unavailable()
+    const mark = this.#window.mark
+    this.#batch.flush()
+    await link.flush((cause) => new BusError('disconnected', 'the NATS connection is lost', { cause }))
+    this.#window.confirm(mark)
   }
 
   onStatus(listener: (status: BusStatus) => void): () => void {
@@ -157,14 +140,8 @@ export class ConnectionBus implements Bus {
   /** Gives the bus its connection, once. */
   attach(nats: NatsConnection): void {
     if (nats.isClosed()) return this.close()
-    const prefix = this.#options.inboxPrefix(nats)
-    const inbox = new ReplyInbox(`${prefix}.${randomToken()}.`, {
-      confirm: (mark) => this.#window.confirm(mark),
-      failed: (error) => this.#listeners.tell({ type: 'failed', error }),
-    })
-    this.#link = { nats, prefix, inbox, carry: headerCarrier(nats) }
+    this.#link = this.#newLink(nats)
     for (const subscription of this.#subscriptions) this.#start(subscription)
-    this.#watch(nats).catch((cause: unknown) => this.close(cause))
     if (isConnected(nats)) this.#connected(nats)
   }
 
@@ -269,12 +246,27 @@ export class ConnectionBus implements Bus {
     }
   }
 
-  async #watch(nats: NatsConnection): Promise<void> {
-    for await (const status of nats.status()) this.#onClientStatus(nats, status)
-    this.close(await nats.closed())
+  #newLink(nats: NatsConnection): Link {
+    const link = new Link(nats, this.#options.inboxPrefix(nats), randomToken(), {
+      confirm: (mark) => this.#window.confirm(mark),
+      failed: (error) => this.#listeners.tell({ type: 'failed', error }),
+    })
+    this.#watch(link).catch((cause: unknown) => {
+      if (link === this.#link) this.close(cause)
+    })
+    return link
   }
 
-  #onClientStatus(nats: NatsConnection, status: Status): void {
+  async #watch(link: Link): Promise<void> {
+    for await (const status of link.nats.status()) {
+      if (link === this.#link) this.#onClientStatus(link, status)
+      else this.#onStatusBehind(link, status)
+    }
+    const cause = await link.nats.closed()
+    if (link === this.#link) this.close(cause)
+  }
+
+  #onClientStatus(link: Link, status: Status): void {
     switch (status.type) {
       case 'disconnect':
       case 'reconnecting':
@@ -282,18 +274,65 @@ export class ConnectionBus implements Bus {
       case 'forceReconnect':
         return this.#disconnected()
       case 'reconnect':
-        return this.#connected(nats)
+        if (this.#state === 'disconnected') this.#connected(link.nats)
+        return
       case 'close':
         return this.close()
       case 'error':
-        return this.#refused(status.error)
+        return this.#refused(link, status.error)
+      case 'ldm':
+        return this.#leave(link)
       default:
         this.#info.read()
     }
   }
 
+  // Of a connection that was left, while the last answers come.
+  #onStatusBehind(link: Link, status: Status): void {
+    switch (status.type) {
+      case 'disconnect':
+      case 'reconnecting':
+      case 'staleConnection':
+      case 'forceReconnect':
+      case 'close':
+        return link.fail(new BusError('disconnected', 'the NATS connection is lost'))
+      case 'error':
+        return this.#refused(link, status.error)
+      default:
+    }
+  }
+
+  #leave(link: Link): void {
+    const { onLameDuck } = this.#options
+    const departure = onLameDuck === undefined ? undefined : link.depart()
+    if (onLameDuck === undefined || departure === undefined) return
+    onLameDuck(departure)
+      .then((nats) => this.#moveTo(nats, link, departure))
+      .catch((error: unknown) => {
+        link.departed()
+        if (!departure.signal.aborted) this.#listeners.tell({ type: 'failed', error })
+      })
+  }
+
+  // What was asked on the old connection is answered there; everything from now on goes by the new one.
+  async #moveTo(nats: NatsConnection, from: Link, departure: Departure): Promise<void> {
+    if (this.#state === 'closed' || nats.isClosed()) return departure.finish()
+    from.departed()
+    this.#batch.flush()
+    this.#window.reset()
+    this.#link = this.#newLink(nats)
+    const cuts = Array.from(this.#subscriptions, (subscription) => subscription.move(nats))
+    if (isConnected(nats)) this.#connected(nats)
+    else this.#disconnected()
+    const { lost } = from
+    const reached = Promise.allSettled([nats.flush(), from.nats.flush()])
+    await Promise.race([reached, lost, new Promise((resolve) => setTimeout(resolve, MOVE_MS).unref())])
+    await Promise.all(cuts.map((cut) => cut(lost)))
+    await from.idle()
+    departure.finish()
+  }
+
   #connected(nats: NatsConnection): void {
-    if (this.#state !== 'disconnected') return
     this.#info.follow(nats)
     this.#state = 'connected'
     this.#epoch++
@@ -312,15 +351,13 @@ export class ConnectionBus implements Bus {
     this.#window.reset()
     this.#batch.clear()
     this.#listeners.tell({ type: this.#state === 'closed' ? 'closed' : 'disconnected' })
-    this.#link?.inbox.fail(error)
-    for (const reject of this.#flushes) reject(error)
-    this.#flushes.clear()
+    this.#link?.fail(error)
   }
 
-  #refused(cause: Error): void {
+  #refused(link: Link, cause: Error): void {
     const subject = refusedPublish(cause)
     if (subject === undefined) return
-    this.#link?.inbox.fail(new BusError('forbidden', `not allowed to publish on ${subject}`, { cause }), subject)
+    link.inbox.fail(new BusError('forbidden', `not allowed to publish on ${subject}`, { cause }), subject)
   }
 
   #unavailable(): BusError {

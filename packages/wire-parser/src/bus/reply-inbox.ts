@@ -51,6 +51,11 @@ export class ReplyInbox {
     return slot
   }
 
+  /** Requests that wait. */
+  get size(): number {
+    return this.#slots.size
+  }
+
   replySubject(slot: number): string {
     return this.#slots.replySubject(slot)
   }
