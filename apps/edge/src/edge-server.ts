@@ -19,8 +19,8 @@ import { ConnectionCount } from './listener/connection-table.ts'
 import { listenOn } from './listener/listen-on.ts'
 import type { HostCheck } from './listener/host-check.ts'
 import type { Logger } from './log.ts'
-import { connectNats } from './nats.ts'
 import { ServerAddress } from './nats/server-address.ts'
+import { Upstream } from './nats/upstream.ts'
 import { shutDown } from './shutdown.ts'
 import type { SurfaceContext } from './surface/surface-context.ts'
 import { configuredMounts } from './surface/surfaces.ts'
@@ -52,11 +52,11 @@ export class EdgeServer implements Edge {
   readonly #telemetry: EdgeTelemetry
   readonly #broker: Broker | undefined
   readonly #server: ServerAddress
+  readonly #upstream = new Upstream()
   readonly #publicListener: Listener
   readonly #adminListener: Listener
   #fail: (error: Error) => void = () => {}
   #connected: (nats: Promise<NatsConnection>) => void = () => {}
-  #nats: NatsConnection | undefined
   #draining = false
   #surfacesReady = false
   #ready: Promise<void> | undefined
@@ -107,7 +107,7 @@ export class EdgeServer implements Edge {
     this.#telemetry.addSources({
       mounts: this.#mounts,
       bus: this.bus,
-      traffic: () => this.#nats?.stats(),
+      traffic: () => this.#upstream.traffic,
       listeners: [this.#publicListener, this.#adminListener],
       broker: this.#broker,
       droppedLogLines: options.droppedLogLines,
@@ -124,7 +124,7 @@ export class EdgeServer implements Edge {
 
   /** The broker in use, once there is one. */
   get natsUrl(): string | undefined {
-    return this.#nats?.getServer()
+    return this.#upstream.current?.getServer()
   }
 
   get wireUrl(): string | undefined {
@@ -197,7 +197,10 @@ export class EdgeServer implements Edge {
     const connection = new Promise<NatsConnection>((resolve) => {
       this.#connected = resolve
     })
-    return busFrom(connection, { maxPendingBytes: this.config.nats.pendingMax })
+    return busFrom(connection, {
+      maxPendingBytes: this.config.nats.pendingMax,
+      onLameDuck: (leaving) => this.#upstream.leave(leaving),
+    })
   }
 
   #ownBroker(): Broker | undefined {
@@ -232,8 +235,7 @@ export class EdgeServer implements Edge {
       if (this.#broker !== undefined && servers[0] !== undefined) this.#server.started(servers[0])
       // The embedded broker knows no users.
       const own = this.#broker === undefined ? config.nats : { ...config.nats, credentials: undefined, tls: undefined }
-      this.#nats = await connectNats({ servers, config: own, log: this.#log, signal: this.#abort.signal })
-      return this.#nats
+      return await this.#upstream.connect({ servers, config: own, log: this.#log, signal: this.#abort.signal })
     } catch (error) {
       const failure = error instanceof Error ? error : new Error(String(error))
       if (!this.#abort.signal.aborted) this.#fail(failure)
@@ -244,13 +246,13 @@ export class EdgeServer implements Edge {
   async #becomeReady(): Promise<void> {
     await Promise.all(this.#mounts.map((mount) => mount.capability.ready?.() ?? Promise.resolve()))
     this.#surfacesReady = true
-    this.#log.info({ nats: this.#nats?.getServer(), version: this.bus.info?.serverVersion }, 'ready')
+    this.#log.info({ nats: this.natsUrl, version: this.bus.info?.serverVersion }, 'ready')
   }
 
   #onBusStatus(type: string): void {
     if (type === 'connected') {
       this.#log.info({ epoch: this.bus.epoch }, 'connected to NATS')
-      const nats = this.#nats
+      const nats = this.#upstream.current
       if (nats !== undefined) this.#server.connected(nats.getServer(), nats.info?.auth_required === true)
     }
     if (type !== 'disconnected' || this.#draining) return
@@ -276,14 +278,7 @@ export class EdgeServer implements Edge {
 
   async #closeNats(timeoutMs: number): Promise<void> {
     this.#abort.abort()
-    const nats = this.#nats
-    if (nats !== undefined) {
-      // drain() waits for ever on a broker that is gone.
-      const connected = this.bus.state === 'connected'
-      const timer = new Promise<void>((resolve) => setTimeout(resolve, timeoutMs).unref())
-      await Promise.race([connected ? nats.drain().catch(() => {}) : Promise.resolve(), timer])
-      if (!nats.isClosed()) await Promise.race([nats.close(), timer])
-    }
+    await this.#upstream.close(timeoutMs, this.bus.state === 'connected')
     await this.#broker?.stop()
   }
 }
