@@ -66,11 +66,12 @@ describe('breaker', () => {
     expect(calls).toBe(0)
   })
 
-  // D16
-  it('counts failures within the window only', async () => {
+  it('counts failures within the window only (D16)', async () => {
     const middleware = breaker(rules)
     for (let call = 0; call < 12; call++) {
       expect(await codeOf(() => run([middleware], fail()))).toBe('bad_reply')
+      // It would be asked again by now had it opened.
+      expect([...middleware.states().values()]).toStrictEqual(['closed'])
       await pass(5000)
     }
     await trip(middleware, 3)
@@ -88,8 +89,7 @@ describe('breaker', () => {
     expect(await codeOf(() => run([middleware], ok))).toBe('circuit_open')
   })
 
-  // D16
-  it('refuses calls beside the one that tries, with the same error', async () => {
+  it('refuses calls beside the one that tries, with the same error (D16)', async () => {
     const middleware = breaker(rules)
     await trip(middleware)
     await pass(1000)

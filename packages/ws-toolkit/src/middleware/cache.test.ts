@@ -42,8 +42,7 @@ describe('cache', () => {
     expect(middleware.stats()).toMatchObject({ hits: 1, misses: 2, entries: 1 })
   })
 
-  // D14
-  it('does not keep an answer for longer because it is asked for', async () => {
+  it('does not keep an answer for longer because it is asked for (D14)', async () => {
     const middleware = cache({ ...options, ttlMs: 100 })
     const handler = counting()
     for (let ms = 0; ms <= 600; ms += 40) {
@@ -53,8 +52,7 @@ describe('cache', () => {
     expect(handler.calls).toBeGreaterThanOrEqual(5)
   })
 
-  // D13
-  it('makes one call of ten that come together, whatever their connections', async () => {
+  it('makes one call of ten that come together, whatever their connections (D13)', async () => {
     const middleware = cache(options)
     const handler = manualHandler()
     const replies = Array.from({ length: 10 }, () => run([middleware], handler, requestOf()))
@@ -142,8 +140,7 @@ describe('cache', () => {
     expect(run([middleware], counting())).toBe('answer 1')
   })
 
-  // D14
-  it('keeps every reply, each with its options, and plays them in order', async () => {
+  it('keeps every reply, each with its options, and plays them in order (D14)', async () => {
     const middleware = cache(options)
     const requests = [requestOf(), requestOf(), requestOf()]
     const handler = manualHandler()
@@ -183,8 +180,7 @@ describe('cache', () => {
     expect([one.replies, two.replies]).toMatchObject([[{ value: 'beside' }], [{ value: 'beside' }]])
   })
 
-  // D14
-  it('serves followers when the one who asked first has left', async () => {
+  it('serves followers when the one who asked first has left (D14)', async () => {
     const middleware = cache(options)
     const handler = manualHandler()
     const leader = requestOf()
@@ -293,7 +289,7 @@ describe('cache', () => {
     expect(await waiting).toBe('new')
   })
 
-  it('keeps so many answers, the last used ones', () => {
+  it('keeps so many answers, the last used ones (D14)', () => {
     const middleware = cache({ key: ({ key }) => key, ttlMs: 1000, maxEntries: 2 })
     const handler = counting()
     for (const key of ['a', 'b', 'a', 'c']) run([middleware], handler, requestOf({ key }))
@@ -305,8 +301,7 @@ describe('cache', () => {
     expect(middleware.stats().entries).toBe(2)
   })
 
-  // D14
-  it('keeps so many bytes', () => {
+  it('keeps so many bytes (D14)', () => {
     const middleware = cache({ key: ({ key }) => key, ttlMs: 60_000, maxBytes: 100_000 })
     for (let key = 0; key < 1000; key++) run([middleware], () => 'x'.repeat(1000), requestOf({ key: String(key) }))
     const { entries, bytes } = middleware.stats()
@@ -349,8 +344,7 @@ describe('cache', () => {
     expect(handler.calls).toHaveLength(2)
   })
 
-  // D2
-  it('keeps a copy of bytes that are part of something larger', () => {
+  it('keeps a copy of bytes that are part of something larger (D2, D37)', () => {
     const middleware = cache(options)
     const chunk = Buffer.alloc(65_536, 'a')
     expect(run([middleware], () => chunk.subarray(10, 20))).toStrictEqual(chunk.subarray(10, 20))
@@ -391,7 +385,7 @@ describe('cache', () => {
 })
 
 describe('cache of streams', () => {
-  it('reads a stream once for all, from its start, and keeps it', async () => {
+  it('reads a stream once for all, from its start, and keeps it (D14)', async () => {
     const middleware = cache(options)
     const stream = new TestStream()
     const first = itemsOf(run([middleware], () => stream))

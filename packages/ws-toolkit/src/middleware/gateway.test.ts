@@ -48,12 +48,11 @@ const causes: readonly (readonly [WsErrorCode, () => readonly [...Middleware[], 
   ],
 ]
 
-// D28
 describe.each([
   ['jsonCodec()', jsonCodec(), (id: number) => ({ type: 'x', id })],
   ['jsonRpc()', jsonRpc(), (id: number) => ({ jsonrpc: '2.0', id, method: 'x' })],
 ] as [string, Codec, (id: number) => object][])('a client that speaks %s', (_name, codec, message) => {
-  it.each(causes)('is told of %s', async (code, chain, isTimed) => {
+  it.each(causes)('is told of %s (D28)', async (code, chain, isTimed) => {
     const { connect, events } = await startChannel(chain(), { codec })
     const { ws, next } = await connect()
     for (const id of [1, 2]) ws.send(JSON.stringify(message(id)))

@@ -37,8 +37,7 @@ describe('rateLimit', () => {
     expect(await Promise.all(codes)).toStrictEqual(['ok', 'ok', 'ok', 'rate_limited'])
   })
 
-  // D17
-  it('lets nothing through at 0', async () => {
+  it('lets nothing through at 0 (D17)', async () => {
     const middleware = rateLimit({ limit: 0 })
     const failure = await failureOf(() => run([middleware], ok))
     expect(failure.code).toBe('rate_limited')
@@ -56,8 +55,7 @@ describe('rateLimit', () => {
     }
   })
 
-  // D17
-  it('shows the connection to its key function', async () => {
+  it('shows the connection to its key function (D17)', async () => {
     const middleware = rateLimit({ limit: 1, windowMs: 60_000, key: ({ connection, key }) => connection.id + key })
     const of = (id: string, key: string): ReturnType<typeof requestOf> => requestOf({ key, connection: { id } })
     expect([of('a', 'x'), of('a', 'y'), of('b', 'x')].map((request) => run([middleware], ok, request))).toStrictEqual([
@@ -105,8 +103,7 @@ describe('rateLimit', () => {
     expect([code, called]).toStrictEqual(['disconnected', false])
   })
 
-  // D17
-  it('closes its store, and forgets its own buckets', async () => {
+  it('closes its store, and forgets its own buckets (D17)', async () => {
     let isClosed = false
     await rateLimit({ limit: 1, store: { take: () => 0, close: () => void (isClosed = true) } }).close?.()
     expect(isClosed).toBe(true)

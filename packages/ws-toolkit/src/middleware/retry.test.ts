@@ -53,16 +53,14 @@ describe('retry', () => {
     expect(handler.calls).toBe(3)
   })
 
-  // D15
-  it('calls the handler once with one attempt, and refuses none', async () => {
+  it('calls the handler once with one attempt, and refuses none (D15)', async () => {
     const handler = failing('timeout')
     expect(await codeOf(() => run([retry({ attempts: 1 })], handler))).toBe('timeout')
     expect(handler.calls).toBe(1)
     expect(() => retry({ attempts: 0 })).toThrow('retry.attempts: 0 is not a whole number from 1')
   })
 
-  // D15
-  it('does not wait after the last failure', async () => {
+  it('does not wait after the last failure (D15)', async () => {
     const handler = failing('timeout', 'timeout')
     const startedAt = performance.now()
     let endedAt = Infinity
@@ -229,8 +227,7 @@ describe('retry', () => {
     expect(await reply).toBe('second')
   })
 
-  // D12
-  it('tries again outside a timeout, which begins anew', async () => {
+  it('tries again outside a timeout, which begins anew (D12)', async () => {
     const handler = manualHandler()
     const reply = run([retry({ attempts: 3, delay: linear(0) }), timeout(100)], handler)
     await pass(300)
@@ -259,13 +256,12 @@ describe('retry', () => {
 })
 
 describe('exponential', () => {
-  it('grows up to its bound', () => {
+  it('grows up to its bound (D15)', () => {
     const delay = exponential({ baseMs: 100, factor: 3, maxMs: 1000, jitter: 'none' })
     expect([1, 2, 3, 4, 400].map(delay)).toStrictEqual([100, 300, 900, 1000, 1000])
   })
 
-  // D15
-  it('spreads over the whole pause', () => {
+  it('spreads over the whole pause (D15)', () => {
     const delay = exponential({ baseMs: 100, factor: 1 })
     const drawn = Array.from({ length: 400 }, () => delay(1))
     expect(Math.min(...drawn)).toBeLessThan(20)
@@ -276,20 +272,19 @@ describe('exponential', () => {
     random.mockRestore()
   })
 
-  // D15
   it.each([
     [{ baseMs: 0 }, 'baseMs: 0'],
     [{ baseMs: -5 }, 'baseMs: -5'],
     [{ maxMs: Infinity }, 'maxMs: Infinity'],
     [{ factor: 0.5 }, 'factor: 0.5'],
     [{ jitter: 'some' as never }, 'jitter: "some" is not one of full, none'],
-  ])('refuses %j', (options, message) => {
+  ])('refuses %j (D15)', (options, message) => {
     expect(() => exponential(options)).toThrow(message)
   })
 })
 
 describe('linear', () => {
-  it('is the same each time, 0 included', () => {
+  it('is the same each time, 0 included (D15)', () => {
     expect([1, 2, 9].map(linear(40))).toStrictEqual([40, 40, 40])
     expect(linear(0)(3)).toBe(0)
     expect(() => linear(-1)).toThrow('linear: ms: -1')

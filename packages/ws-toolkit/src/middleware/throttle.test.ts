@@ -62,8 +62,7 @@ describe('throttle', () => {
     }
   })
 
-  // D18
-  it('lets nobody wait longer than maxWaitMs', async () => {
+  it('lets nobody wait longer than maxWaitMs (D18)', async () => {
     const middleware = throttle({ limit: 1, maxWaitMs: 200 })
     const handler = manualHandler()
     const first = run([middleware], handler)
@@ -76,8 +75,7 @@ describe('throttle', () => {
     expect(run([middleware], () => 'free')).toBe('free')
   })
 
-  // D18
-  it('lets no more wait than the queue holds', async () => {
+  it('lets no more wait than the queue holds (D18)', async () => {
     const middleware = throttle({ limit: 1, queue: 2 })
     const handler = manualHandler()
     const replies = [1, 2, 3].map(() => run([middleware], handler))
@@ -89,14 +87,13 @@ describe('throttle', () => {
     expect(await Promise.all(replies)).toStrictEqual([0, 1, 2])
   })
 
-  // D18
   it.each([
     ['connection', { id: 'a' }, { id: 'b' }],
     ['principal', { principal: principalOf('jo') }, { principal: principalOf('al') }],
     ['principal', { ip: '192.0.2.1' }, { ip: '192.0.2.2' }],
     ['principal', { ip: '192.0.2.1' }, { principal: principalOf('192.0.2.1') }],
     ['principal', { ip: '', id: 'a' }, { ip: '', id: 'b' }],
-  ] as const)('keeps a limit for each %s', async (scope, one, other) => {
+  ] as const)('keeps a limit for each %s (D18)', async (scope, one, other) => {
     const middleware = throttle({ limit: 1, queue: 0, scope })
     const handler = manualHandler()
     void run([middleware], handler, requestOf({ connection: one }))

@@ -95,8 +95,7 @@ describe('tracing', () => {
     expect(tracer.spans[0]?.attributes).toMatchObject({ key: 'key', 'ws.route': 'mine' })
   })
 
-  // D26
-  it('records errors, with what lies behind them', async () => {
+  it('records errors, with what lies behind them (D26)', async () => {
     const tracer = testTracer()
     const failing = [new WsError('no_responders'), new Error('secret cause')]
     for (const error of failing) await codeOf(() => run([tracing({ tracer })], () => Promise.reject(error)))
@@ -126,8 +125,7 @@ describe('tracing', () => {
     expect(tracer.spans).toMatchObject([{ attributes: { 'error.type': 'bad_reply' }, ends: 1 }])
   })
 
-  // D26
-  it('throws where there is no tracer', () => {
+  it('throws where there is no tracer (D26)', () => {
     for (const tracer of [undefined, null, {}]) {
       expect(() => tracing({ tracer: tracer as never })).toThrow('tracing.tracer: is no tracer; pass trace.getTracer')
     }
@@ -153,8 +151,7 @@ describe('tracing', () => {
     expect(tracer.spans.map(({ parent }) => parent?.spanId)).toStrictEqual(['b7ad6b7169203331', undefined, undefined])
   })
 
-  // D26
-  it('gives backends the headers of its span, through whatever is between', () => {
+  it('gives backends the headers of its span, through whatever is between (D26)', () => {
     const tracer = testTracer()
     let headers: unknown
     const reply = run(
