@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ServerResponse } from 'node:http'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { JsonText } from '../codec/json-text.ts'
 import { jsonRpc } from '../codec/json-rpc.ts'
 import { pendingDeadlines } from '../deadline.ts'
@@ -157,22 +157,24 @@ describe('httpBackend', () => {
     backend.close()
   })
 
-  // D19
-  it.each([500, 503, 404, 301, 304])('takes status %i for no answer, and keeps the connection', async (status) => {
-    const service = await startService((_incoming, outgoing) => {
-      outgoing.setHeader('Location', 'http://127.0.0.1:1/')
-      answer(outgoing, 'boom', 'text/plain', status)
-    })
-    const backend = httpBackend({ origin: service.origin, request: get })
-    for (let call = 0; call < 3; call++) {
-      const failure = await failureOf(() => backend(requestOf()))
-      expect(failure).toMatchObject({ code: 'bad_reply', details: { status } })
-      expect(failure.message).not.toContain('boom')
-      await until('the connection is free', () => backend.stats().pending === 0)
-    }
-    expect(service.connections()).toBe(1)
-    backend.close()
-  })
+  it.each([500, 503, 404, 301, 304])(
+    'takes status %i for no answer, and keeps the connection (D19)',
+    async (status) => {
+      const service = await startService((_incoming, outgoing) => {
+        outgoing.setHeader('Location', 'http://127.0.0.1:1/')
+        answer(outgoing, 'boom', 'text/plain', status)
+      })
+      const backend = httpBackend({ origin: service.origin, request: get })
+      for (let call = 0; call < 3; call++) {
+        const failure = await failureOf(() => backend(requestOf()))
+        expect(failure).toMatchObject({ code: 'bad_reply', details: { status } })
+        expect(failure.message).not.toContain('boom')
+        await until('the connection is free', () => backend.stats().pending === 0)
+      }
+      expect(service.connections()).toBe(1)
+      backend.close()
+    },
+  )
 
   it.each([
     ['7', 7000],
@@ -231,8 +233,7 @@ describe('httpBackend', () => {
     backend.close()
   })
 
-  // D19
-  it('uses no more connections than it may', async () => {
+  it('uses no more connections than it may (D19)', async () => {
     const service = await startService((_incoming, outgoing) => answer(outgoing, 'x'))
     const backend = httpBackend({ origin: service.origin, request: get })
     const workers = Array.from({ length: 100 }, async () => {
@@ -243,6 +244,21 @@ describe('httpBackend', () => {
     expect(backend.stats().pending).toBe(0)
     backend.close()
     await until('its connections are closed', () => service.open() === 0)
+  })
+
+  it('never asks by the fetch() of the process, for a body nor for a stream (D34)', async () => {
+    const fetching = vi.spyOn(globalThis, 'fetch').mockRejectedValue(new Error('fetch() was called'))
+    const service = await startService((incoming, outgoing) =>
+      answer(outgoing, 'x\n', incoming.url === '/' ? 'text/plain' : 'application/x-ndjson'),
+    )
+    const dispatcher = httpPool({ origin: service.origin })
+    for (const path of ['/', '/stream']) {
+      const reply = await httpBackend({ dispatcher, request: () => ({ path }), as: 'text' })(requestOf())
+      expect(path === '/' ? reply : await itemsOf(reply)).toStrictEqual(path === '/' ? 'x\n' : ['x'])
+    }
+    expect(fetching).not.toHaveBeenCalled()
+    fetching.mockRestore()
+    dispatcher.close()
   })
 
   it('lets no more requests wait than maxPending', async () => {
@@ -259,11 +275,10 @@ describe('httpBackend', () => {
     backend.close()
   })
 
-  // D19
   it.each([
     ['with a length', (size: number) => ({ 'Content-Length': String(size) })],
     ['in chunks', () => ({})],
-  ])('takes no body above its limit, %s', async (_how, headers) => {
+  ])('takes no body above its limit, %s (D19)', async (_how, headers) => {
     let sent = 0
     const service = await startService((_incoming, outgoing) => {
       outgoing.writeHead(200, headers(50_000_000))
@@ -422,8 +437,7 @@ describe('httpBackend', () => {
     backend.close()
   })
 
-  // D26
-  it('passes the traceparent of its span on', async () => {
+  it('passes the traceparent of its span on (D26)', async () => {
     const service = await startService((incoming, outgoing) =>
       answer(outgoing, String(incoming.headers['traceparent'])),
     )

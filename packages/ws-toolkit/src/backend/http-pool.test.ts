@@ -74,7 +74,7 @@ describe('httpPool', () => {
     backend.close()
   })
 
-  it('speaks TLS, and trusts what it is told to', async () => {
+  it('speaks TLS, and trusts what it is told to (D9)', async () => {
     const server = createServer({ key, cert }, (_incoming, outgoing) => outgoing.end('secret'))
     const service = await serviceOf(server, 'https')
     const trusting = httpPool({ origin: service.origin, tls: { ca: cert } })

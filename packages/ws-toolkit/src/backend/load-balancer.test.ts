@@ -64,8 +64,7 @@ const one: Handler = () => 1
 const calls = (targets: readonly TestTarget[]): number[] => targets.map((target) => target.calls)
 
 describe('loadBalancer', () => {
-  // D22
-  it('gives equal targets equal shares of requests that come one after the other', async () => {
+  it('gives equal targets equal shares of requests that come one after the other (D22)', async () => {
     const targets = targetsOf('a', 'b')
     await ask(balance(targets), 1000)
     expect(calls(targets)).toStrictEqual([500, 500])
@@ -77,8 +76,7 @@ describe('loadBalancer', () => {
     expect(calls(targets)).toStrictEqual([500, 300, 200, 0])
   })
 
-  // D22
-  it('does not let a strong target take many requests first', async () => {
+  it('does not let a strong target take many requests first (D22)', async () => {
     const targets = targetsOf('strong', 'weak')
     for (const target of targets) target.mode = 'hold'
     const balancer = balance(targets, {}, [10, 1])
@@ -99,8 +97,7 @@ describe('loadBalancer', () => {
     expect(balancer.stats().map(({ inFlight }) => inFlight)).toStrictEqual([3, 3, 3])
   })
 
-  // D22
-  it('counts less work than a whole weight', async () => {
+  it('counts less work than a whole weight (D22)', async () => {
     const targets = targetsOf('busy', 'idle')
     const [busy] = targets
     if (busy !== undefined) busy.mode = 'hold'
@@ -187,8 +184,7 @@ describe('loadBalancer', () => {
     expect(targets[0]?.calls).toBeLessThan(1650)
   })
 
-  // D22
-  it('leaves a target that fails alone for a while', async () => {
+  it('leaves a target that fails alone for a while (D22)', async () => {
     const targets = targetsOf('a', 'b', 'c')
     const [bad] = targets
     if (bad !== undefined) bad.mode = 'fail'
@@ -258,7 +254,6 @@ describe('loadBalancer', () => {
   it.each([
     [{ targets: [] }, 'loadBalancer.targets: names no target'],
     [{ targets: undefined as never }, 'loadBalancer.targets: names no target'],
-    [{ targets: [{ handler: one, weight: 0 }] }, 'loadBalancer.targets: every weight is 0'],
     [{ targets: [{ handler: 'x' as never }] }, 'loadBalancer.targets[0].handler'],
     [{ targets: [{ handler: one, weight: -1 }] }, 'loadBalancer.targets[0].weight: -1'],
     [{ targets: [{ handler: one, weight: NaN }] }, 'loadBalancer.targets[0].weight: NaN'],
@@ -274,8 +269,15 @@ describe('loadBalancer', () => {
   })
 })
 
+describe('loadBalancer without a weight above 0', () => {
+  it.each([1, 2, 5])('is refused before any of %i targets is asked (D22)', (count) => {
+    const targets = Array.from({ length: count }, () => ({ handler: one, weight: 0 }))
+    expect(() => loadBalancer({ targets })).toThrow(new RangeError('loadBalancer.targets: every weight is 0'))
+  })
+})
+
 describe('loadBalancer with a probe', () => {
-  it('leaves out whom the probe finds ill, and comes back to them', async () => {
+  it('leaves out whom the probe finds ill, and comes back to them (D22)', async () => {
     const targets = targetsOf('a', 'b', 'c')
     const ill = new Set(['b'])
     const asked: string[] = []

@@ -36,8 +36,7 @@ describe('queueBackend', () => {
     expect(pendingDeadlines()).toBe(0)
   })
 
-  // D21
-  it('gives ids that no other instance gives', () => {
+  it('gives ids that no other instance gives (D21)', () => {
     const all = Array.from({ length: 50 }, () => {
       const { backend, ids } = recording()
       void codeOf(() => backend(requestOf()))
@@ -49,8 +48,7 @@ describe('queueBackend', () => {
     expect(new Set(all.flat()).size).toBe(100)
   })
 
-  // D21
-  it('may be settled inside send', async () => {
+  it('may be settled inside send (D21)', async () => {
     const backend: ReturnType<typeof queueBackend> = queueBackend({
       send: (_request, id) => {
         expect(backend.settle(id, 'at once')).toBe(true)
@@ -61,8 +59,7 @@ describe('queueBackend', () => {
     expect(backend.stats()).toStrictEqual({ pending: 0, unmatched: 1 })
   })
 
-  // D21
-  it('takes no answer in time for a timeout, and says that it comes late', async () => {
+  it('takes no answer in time for a timeout, and says that it comes late (D21)', async () => {
     const { backend, ids } = recording({ timeoutMs: 100 })
     const code = codeOf(() => backend(requestOf()))
     await pass(130)
@@ -78,8 +75,7 @@ describe('queueBackend', () => {
     }
   })
 
-  // D21
-  it('settles each request once, however often it is answered', async () => {
+  it('settles each request once, however often it is answered (D21)', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(4), { maxLength: 20 }), async (order) => {
         const { backend, ids } = recording()

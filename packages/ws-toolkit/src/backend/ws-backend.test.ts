@@ -9,6 +9,7 @@ import { pickHeaders } from '../http/pick-headers.ts'
 import { linear } from '../middleware/delay.ts'
 import { errors } from '../middleware/errors.ts'
 import { breaker } from '../middleware/breaker.ts'
+import { measure } from '../middleware/measure.ts'
 import { timeout } from '../middleware/timeout.ts'
 import type { WsError } from '../ws-error.ts'
 import { jsonRpcMatch } from './reply-match.ts'
@@ -175,8 +176,7 @@ describe('wsBackend', () => {
     expect(pendingDeadlines()).toBe(0)
   })
 
-  // D20
-  it('forgets a connection that dies at once, and makes another', async () => {
+  it('forgets a connection that dies at once, and makes another (D20)', async () => {
     let count = 0
     const service = await startSocketService((ws) => {
       count += 1
@@ -258,8 +258,7 @@ describe('wsBackend', () => {
     })
   })
 
-  // D20
-  it('forwards headers, subprotocol and address of its choice', async () => {
+  it('forwards headers, subprotocol and address of its choice (D20)', async () => {
     const service = await startSocketService((ws, { headers, url }) => {
       ws.send(`${url} ${headers['authorization']} ${headers['x-secret']} ${headers['x-room']} ${ws.protocol}`)
     })
@@ -322,8 +321,7 @@ describe('wsBackend', () => {
 })
 
 describe('wsBackend under pressure', () => {
-  // D20
-  it('stops reading the service while its client does not read', async () => {
+  it('stops reading the service while its client does not read (D20)', async () => {
     let sent = 0
     const service = await startSocketService((ws) => {
       const push = (): void => {
@@ -356,8 +354,7 @@ describe('wsBackend under pressure', () => {
     expect(received).toBe(32_000_000)
   })
 
-  // D20
-  it('stops reading its client while the service does not read', async () => {
+  it('stops reading its client while the service does not read (D20)', async () => {
     const service = await startSocketService((ws) => ws.pause())
     const backend = wsBackend({ url: service.url })
     const { connect } = await startChannel([backend], { maxMessageBytes: 100_000 })
@@ -502,15 +499,16 @@ describe.each([
     }
   })
 
-  // D20
-  it('lets timeout and breaker see the answer, and tells the service that nobody waits', async () => {
+  it('lets timeout, measure and breaker see the answer, and tells the service that nobody waits (D20)', async () => {
     const cancelled: unknown[] = []
     const service = await startRpc(({ method, params }) => {
       if (method === '$/cancelRequest') cancelled.push(params)
     })
     const circuit = breaker({ minCalls: 1 })
+    const measured: { code: string; ms: number }[] = []
+    const watch = measure((_request, result) => void measured.push(result))
     const backend = wsBackend({ url: service.url, match: jsonRpcMatch(), ...shared })
-    const { connect } = await startChannel([circuit, timeout(100), backend], { codec: jsonRpc() })
+    const { connect } = await startChannel([circuit, watch, timeout(100), backend], { codec: jsonRpc() })
     const { ws, next } = await connect()
     ws.send(call(1, 'slow'))
     expect(JSON.parse(await next())).toMatchObject({ id: 1, error: { data: { code: 'timeout' } } })
@@ -518,6 +516,8 @@ describe.each([
     expect(JSON.parse(await next())).toMatchObject({ id: 2, error: { data: { code: 'circuit_open' } } })
     await until('the service is told', () => cancelled.length === 1)
     expect(backend.stats().pending).toBe(0)
+    expect(measured.map(({ code }) => code)).toStrictEqual(['timeout'])
+    expect(measured[0]?.ms).toBeGreaterThan(50)
   })
 
   it('has a deadline of its own', async () => {
