@@ -90,9 +90,7 @@ describe('basicAuth', () => {
     expect((await ask({ verify: expiring(Date.now() + 60_000) }, basic('a:b'))).status).toBe(200)
   })
 
-  // D23
   it.each([
-    [{ users: { jo: 's3cret' } }, 'basicAuth.users.jo: not a hash; write hashCredential(secret)'],
     [{ users: { 'a:b': users.jo } }, 'the name "a:b" holds a colon'],
     [{}, 'basicAuth: give one of users and verify'],
     [{ users, verify: () => undefined }, 'basicAuth: give one of users and verify'],
@@ -103,6 +101,14 @@ describe('basicAuth', () => {
   ])('throws at %j', (options, message) => {
     expect(() => basicAuth(options)).toThrow(message)
   })
+
+  it.each(['s3cret', '', users.jo.slice(0, -1), `${users.jo}0`, users.jo.toUpperCase(), 'md5:0'])(
+    'keeps no password, only the hash of one: not %j (D23)',
+    (password) => {
+      const message = 'basicAuth.users.jo: not a hash; write hashCredential(secret), never the secret itself'
+      expect(() => basicAuth({ users: { jo: password } })).toThrow(new TypeError(message))
+    },
+  )
 
   it('guards a channel', async () => {
     const gateway = wsGateway()
@@ -119,8 +125,7 @@ describe('basicAuth', () => {
 })
 
 describe('CredentialTable', () => {
-  // D23
-  it('takes as long for a name that is not there, and for a secret that begins well', () => {
+  it('takes as long for a name that is not there, and for a secret that begins well (D23)', () => {
     const secret = 'x'.repeat(2000)
     const table = new CredentialTable('users', { jo: hashCredential(secret) })
     const near = `${secret.slice(0, -1)}y`

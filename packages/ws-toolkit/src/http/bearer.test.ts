@@ -38,7 +38,7 @@ describe('bearer', () => {
     expect(await response.json()).toMatchObject({ principal: { id: 'user:jo' } })
   })
 
-  // D24: a header of under 7 bytes, another scheme of 6 letters, and what else a token is not.
+  // A header of under 7 bytes, another scheme of 6 letters, and what else a token is not.
   it.each([
     '',
     ' ',
@@ -84,7 +84,7 @@ describe('bearer', () => {
     `Bearer ${token}x`,
     `Bearer ${token.toLowerCase()}`,
     `Token ${token}`,
-  ])('refuses %j', async (authorization) => {
+  ])('refuses %j (D24)', async (authorization) => {
     expect(await statusFor({}, { headers: { authorization } })).toBe(401)
   })
 
@@ -175,8 +175,7 @@ describe.each(hosts)('a channel with bearer() under $name', ({ start }) => {
     return start(new Hono().route('/', gateway.routes))
   }
 
-  // D24
-  it('knows whose connection it is', async () => {
+  it('knows whose connection it is (D24)', async () => {
     const host = await startChannel(['header'])
     await expect(open(host, '/')).rejects.toThrow('401')
     await expect(open(host, '/', { headers: { authorization: 'Bearer no' } })).rejects.toThrow('401')

@@ -27,7 +27,6 @@ function forwarded(value: string): readonly string[] {
 }
 
 describe('clientIp', () => {
-  // D25
   it.each([
     // From an address that is not trusted nothing is believed.
     ['198.51.100.7', xff('192.0.2.1'), '198.51.100.7'],
@@ -72,7 +71,7 @@ describe('clientIp', () => {
     ['2001:db8:ffff::9', xff('192.0.2.1'), '192.0.2.1'],
     ['2001:db8:fffe::9', xff('192.0.2.1'), '2001:db8:fffe::9'],
     ['', xff('192.0.2.1'), ''],
-  ] as [string, readonly string[], string][])('from %j with %j: %j', async (socket, headers, address) => {
+  ] as [string, readonly string[], string][])('from %j with %j: %j (D25)', async (socket, headers, address) => {
     expect(await addressOf({ trust }, socket, headers)).toBe(address)
   })
 
@@ -100,12 +99,12 @@ describe('clientIp', () => {
     ['cf-connecting-ip', '192.0.2.1', '192.0.2.1'],
     ['CF-Connecting-IP', '2001:DB8::1', '2001:db8::1'],
     ['x-real-ip', '192.0.2.1', '192.0.2.1'],
-    // D25: a port behind every address, no brackets around IPv6.
+    // A port behind every address, no brackets around IPv6.
     ['cloudfront-viewer-address', '192.0.2.1:46532', '192.0.2.1'],
     ['cloudfront-viewer-address', '2001:db8:0:1:2:3:4:5:46532', '2001:db8:0:1:2:3:4:5'],
     ['cloudfront-viewer-address', '[2001:db8::1]:46532', '2001:db8::1'],
     ['cloudfront-viewer-address', 'nonsense', '10.0.0.1'],
-  ])('reads %s %j: %j', async (header, value, address) => {
+  ])('reads %s %j: %j (D25)', async (header, value, address) => {
     expect(await addressOf({ trust, header }, '10.0.0.1', [header, value, ...xff('192.0.2.66')])).toBe(address)
     expect(await addressOf({ trust, header }, '198.51.100.7', [header, value])).toBe('198.51.100.7')
   })
