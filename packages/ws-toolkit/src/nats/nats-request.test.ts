@@ -128,7 +128,7 @@ describe.each(inject('natsServers'))('natsRequest over nats-server $version', (b
     expect(heard.at(-1)?.headers?.has('X-Bad')).toBe(false)
   })
 
-  it('passes the trace of the request on', async () => {
+  it('passes the trace of the request on (D26)', async () => {
     await service('echo', (message) => void message.respond('1'))
     const span = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), traceFlags: 1 }
     const tracer = {

@@ -28,7 +28,7 @@ import { upgradeSignal, upgradeWebSocket } from './upgrade-web-socket.ts'
 const hello = upgradeWebSocket(() => ({ onOpen: (_event, ws) => ws.send('hello') }))
 
 describe('attachWebSockets', () => {
-  it('throws a TypeError where there is an upgrade listener already', () => {
+  it('throws a TypeError where there is an upgrade listener already (D32)', () => {
     const server = createServer()
     server.on('upgrade', () => {})
     expect(() => attachWebSockets(server, new Hono())).toThrow(TypeError)
@@ -37,7 +37,7 @@ describe('attachWebSockets', () => {
     expect(() => attachWebSockets(twice, new Hono())).toThrow(/already has an "upgrade" listener/)
   })
 
-  it('answers a request for another route as that route does, and closes', async () => {
+  it('answers a request for another route as that route does, and closes (D32)', async () => {
     const app = new Hono().get('/text', (c) => c.text('just text')).get('/empty', (c) => c.body(null, 204))
     const host = await startAttached(app)
     expect(await rawRequestTo(host, handshake('/text'))).toMatchObject({ status: 200, body: 'just text' })
@@ -64,7 +64,7 @@ describe('attachWebSockets', () => {
     expect(headerOf(imitation, 'connection')).toBe('close')
   })
 
-  it('streams a large refusal, cookies included, to its end', async () => {
+  it('streams a large refusal, cookies included, to its end (D32)', async () => {
     const text = 'x'.repeat(1_000_000)
     const app = new Hono().get(
       '/ws',

@@ -14,7 +14,7 @@ describe('routeFor', () => {
     expect(routeFor(options).server).not.toBe(routeFor({}).server)
   })
 
-  it('leaves none of the wide defaults of ws', () => {
+  it('leaves none of the wide defaults of ws (D10, D31)', () => {
     expect(routeFor({ maxMessageBytes: 7, maxFragments: 8 }).server.options).toMatchObject({
       maxPayload: 7,
       maxFragments: 8,

@@ -251,7 +251,7 @@ describe.each(hosts)('an upgrade under $name', ({ start }) => {
     await host.closed()
   })
 
-  it('leaves no listener, permit, timer or socket behind after many connects and aborts', async () => {
+  it('leaves no listener, permit, timer or socket behind after many connects and aborts (D32)', async () => {
     const cycles = inject('propertyRuns') >= 100_000 ? 100_000 : 1000
     const parallel = 20
     const admission = limitedAdmission({ maxConnectionsPerIp: 2 * parallel })
