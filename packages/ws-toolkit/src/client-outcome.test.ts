@@ -77,7 +77,25 @@ const endings: readonly Ending[] = [
     class: 'stop',
     act: (_, client) => writeRaw(client, '838000000000'),
   },
-  { end: 'a text is not UTF-8', code: 1007, class: 'stop', act: (_, client) => writeRaw(client, '818100000000ff') },
+  {
+    end: 'a text is not UTF-8 (D10)',
+    code: 1007,
+    class: 'stop',
+    act: (_, client) => writeRaw(client, '818100000000ff'),
+  },
+  {
+    end: 'a text in fragments is not UTF-8 (D10)',
+    code: 1007,
+    class: 'stop',
+    // The last byte of the first is the first of two, and the second has no more of it.
+    act: (_, client) => writeRaw(client, '018100000000c3808100000000ff'),
+  },
+  {
+    end: 'the reason of its close frame is not UTF-8 (D10)',
+    code: 1007,
+    class: 'stop',
+    act: (_, client) => writeRaw(client, '88830000000003e8ff'),
+  },
   {
     end: 'a rate is exceeded that closes',
     code: 1008,
@@ -168,7 +186,7 @@ describe.each(wordsOf)('over $name a client', ({ codec, ask, answered }) => {
     expect(client.ws.readyState).toBe(client.ws.OPEN)
   })
 
-  it('is answered where nothing was understood', async () => {
+  it('is answered where nothing was understood (D28)', async () => {
     const { connect } = await startGateway((gateway) => gateway.channel('/', { codec }))
     const client = await connect()
     for (const [message, code, words] of [

@@ -81,7 +81,7 @@ describe.each(ways)('a connection under $name', ({ way }) => {
     expect(connection.signal.aborted).toBe(true)
   })
 
-  it('flushes before it cuts', async () => {
+  it('flushes before it cuts (D36)', async () => {
     const { open } = await startOpen({}, way)
     const { client, connection } = await open()
     connection.send('last')
@@ -239,7 +239,7 @@ describe('a connection', () => {
     await closed
   })
 
-  it('cuts a client that does not answer the close frame', async () => {
+  it('cuts a client that does not answer the close frame (D31)', async () => {
     const { connect, gateway } = await startGateway((gateway) => gateway.channel('/', { closeTimeoutMs: 60 }))
     const client = await connect()
     client.ws.pause()

@@ -71,7 +71,7 @@ describe.each(ways)('$name: a client', ({ way }) => {
 })
 
 describe('a message', () => {
-  it('that comes in more pieces than are kept costs its client the connection, with 1008', async () => {
+  it('that comes in more pieces than are kept costs its client the connection, with 1008 (D31)', async () => {
     const gateway = wsGateway()
     gateway.channel('/', { maxMessageBytes: 100_000 }).default(({ data }) => String(String(data).length))
     const served = testGateway(gateway, { chaos: { toServer: { chunkBytes: 1 } }, seed: 1 })

@@ -5,7 +5,7 @@ import { jsonCodec, jsonRpc, parseCloseHint } from './index.ts'
 import { gate } from './upgrade/hosts.test-support.ts'
 
 describe.each(ways)('close() under $name', ({ way }) => {
-  it('tells clients, lets requests finish, says goodbye with a hint, and admits nobody', async () => {
+  it('tells clients, lets requests finish, says goodbye with a hint, and admits nobody (D6)', async () => {
     const door = gate()
     const rig = await startGateway((gateway) => {
       gateway.channel('/', { codec: jsonCodec() }).route('wait', () => door.passed.then(() => 'done'))

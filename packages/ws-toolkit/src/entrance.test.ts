@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Admission } from '@nats-edge/wire-parser'
 import { Hono, type MiddlewareHandler } from 'hono'
-import { describe, expect, inject, it, vi } from 'vitest'
+import { describe, expect, inject, it, onTestFinished, vi } from 'vitest'
 import { fleetSize } from './fleet.test-support.ts'
 import { connectTo, eventsOf, principalOf, refusal, startGateway, statOf } from './gateway.test-support.ts'
 import { wsGateway } from './index.ts'
@@ -47,7 +47,7 @@ describe.each(hosts)('the way in under $name', ({ start }) => {
     expect(client.ws.readyState).toBe(client.ws.OPEN)
   })
 
-  it('puts the headers of middleware and of onConnect onto the 101', async () => {
+  it('puts the headers of middleware and of onConnect onto the 101 (D32)', async () => {
     const { host } = await startGateway(
       (gateway) => {
         gateway.channel('/', { onConnect: (c) => c.header('X-Connect', 'late') }).http(async (c, next) => {
@@ -70,7 +70,7 @@ describe.each(hosts)('the way in under $name', ({ start }) => {
   it.each([
     ['a middleware', { http: true, status: 401 }],
     ['onConnect', { http: false, status: 403 }],
-  ])('ends where %s answers, and gives the place back', async (_who, { http, status }) => {
+  ])('ends where %s answers, and gives the place back (D29)', async (_who, { http, status }) => {
     const admission = countingAdmission()
     const { host, gateway } = await startGateway(
       (gateway) => {
@@ -120,7 +120,50 @@ describe.each(hosts)('the way in under $name', ({ start }) => {
     await vi.waitFor(async () => (await connectTo(host, '/')).ws.readyState)
   })
 
-  it('is left to others where no channel is', async () => {
+  it('gives messages to channels without an event object for each (D33)', async () => {
+    let made = 0
+    class CountedEvent<T> extends MessageEvent<T> {
+      constructor(...given: ConstructorParameters<typeof MessageEvent<T>>) {
+        super(...given)
+        made += 1
+      }
+    }
+    vi.stubGlobal('MessageEvent', CountedEvent)
+    onTestFinished(() => void vi.unstubAllGlobals())
+    const { host, gateway } = await startGateway(
+      (each) => each.channel('/').default(({ bytes, data }) => (bytes instanceof Buffer ? data : 'copied')),
+      { start },
+    )
+    const client = await connectTo(host, '/')
+    for (const message of ['text', 'x'.repeat(10_000), Buffer.from('bytes')]) {
+      client.send(message)
+      expect(await client.next()).toBe(String(message))
+    }
+    expect(made).toBe(0)
+    expect(gateway.registry.size).toBe(1)
+  })
+
+  it('adds no place but its channels, whatever asks (D11)', async () => {
+    const { host, gateway } = await startGateway((each) => each.channel('/chat'), { start })
+    const paths = [
+      '/',
+      '/debug/pprof/',
+      '/debug/pprof/heap',
+      '/json/version',
+      '/metrics',
+      '/stats',
+      '/healthz',
+      '/chat',
+    ]
+    for (const path of paths) {
+      const plain = await fetch(`http://127.0.0.1:${host.port}${path}`)
+      expect([path, plain.status]).toStrictEqual([path, 404])
+      if (path !== '/chat') expect((await refusal(host, path)).status).toBe(404)
+    }
+    expect(gateway.routes.routes.map(({ path }) => path)).toStrictEqual(['/*'])
+  })
+
+  it('is left to others where no channel is (D32)', async () => {
     const gateway = wsGateway()
     gateway.channel('/a')
     const app = new Hono().route('/ws', gateway.routes).get('/ws/other', (c) => c.text('other'))
@@ -229,7 +272,7 @@ describe('a channel', () => {
     expect(() => wsGateway().channel('/', { requireSubprotocol: true })).toThrow(TypeError)
   })
 
-  it('never speaks a subprotocol that was only offered', async () => {
+  it('never speaks a subprotocol that was only offered (D31)', async () => {
     const { connect } = await startGateway((gateway) => gateway.channel('/'))
     await expect(connect('/', { protocols: ['bearer.secret'] })).rejects.toThrow('Server sent no subprotocol')
   })
@@ -239,7 +282,7 @@ describe('a channel', () => {
     ['null', 403],
     ['http://evil.example', 403],
     ['http://127.0.0.1.evil.example', 403],
-  ])('admits pages of its own origin, not of %s', async (origin, status) => {
+  ])('admits pages of its own origin, not of %s (D7)', async (origin, status) => {
     const rig = await startGateway((gateway) => gateway.channel('/'))
     const own = `http://127.0.0.1:${rig.host.port}`
     if (status === 101) {
@@ -278,7 +321,7 @@ describe('a channel', () => {
     await connect('/small')
   })
 
-  it('is closed with 1009 for a message above its size, and 1008 for too many fragments', async () => {
+  it('is closed with 1009 for a message above its size, and 1008 for too many fragments (D31)', async () => {
     const rig = await startGateway((gateway) =>
       gateway.channel('/', { maxMessageBytes: 100, maxFragments: 3 }).default((request) => request.data),
     )
@@ -291,6 +334,19 @@ describe('a channel', () => {
     for (let piece = 0; piece < 4; piece += 1) bits.ws.send('x', { fin: piece === 3 })
     expect((await bits.closed).code).toBe(1008)
     expect(eventsOf(rig, 'connection.closed').map(({ code }) => code)).toStrictEqual([1009, 1008])
+  })
+
+  it('takes 32,768 bytes and 128 fragments where nothing else is said, and no more (D31)', async () => {
+    const { connect } = await startGateway((gateway) => gateway.channel('/').default(({ data }) => data))
+    const [big, bits] = [await connect(), await connect()]
+    big.send('x'.repeat(32_768))
+    expect(await big.next()).toHaveLength(32_768)
+    big.send('x'.repeat(32_769))
+    expect((await big.closed).code).toBe(1009)
+    for (let piece = 0; piece < 128; piece += 1) bits.ws.send('x', { fin: piece === 127 })
+    expect(await bits.next()).toHaveLength(128)
+    for (let piece = 0; piece < 129; piece += 1) bits.ws.send('x', { fin: piece === 128 })
+    expect((await bits.closed).code).toBe(1008)
   })
 
   it('takes a frame that came with the handshake', async () => {
@@ -307,7 +363,7 @@ describe('a channel', () => {
 })
 
 describe('the limits of a gateway', () => {
-  it('are never exceeded by a burst', async () => {
+  it('are never exceeded by a burst (D6)', async () => {
     const limit = fleetSize(1000)
     let most = 0
     const { host, gateway } = await startGateway(

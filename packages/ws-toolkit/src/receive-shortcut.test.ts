@@ -101,7 +101,7 @@ describe('takeDirectly', () => {
     await fc.assert(property, { numRuns: inject('propertyRuns') / 2 })
   })
 
-  it('leaves what is wrong to ws, and everything behind it', async () => {
+  it('leaves what is wrong to ws, and everything behind it (D10)', async () => {
     const property = fc.asyncProperty(
       fc.array(part, { maxLength: 4 }),
       wrong,

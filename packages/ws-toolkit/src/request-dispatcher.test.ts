@@ -44,7 +44,7 @@ describe('requests', () => {
     expect(trace).toStrictEqual(['a in', 'b in', 'd in', 'c in', 'handler', 'c out', 'd out', 'b out', 'a out'])
   })
 
-  it('may be changed on the way, without anybody else seeing it', async () => {
+  it('may be changed on the way, without anybody else seeing it (D12)', async () => {
     const seen: unknown[] = []
     const { connect } = await start({ codec: jsonCodec() }, (channel) =>
       channel
@@ -117,7 +117,7 @@ describe('requests', () => {
     expect(await client.next()).toBe('sync true')
   })
 
-  it('keep their bytes for ever, whatever is read after them', async () => {
+  it('keep their bytes for ever, whatever is read after them (D2)', async () => {
     const kept: Uint8Array[] = []
     const { connect } = await start({ bytesPerSecond: Infinity }, (channel) =>
       channel.default(({ bytes }) => void kept.push(bytes)),
@@ -295,7 +295,7 @@ describe('errors', () => {
     expect(eventsOf(rig, 'handler.failed').map(({ handler }) => handler)).toStrictEqual(['codec'])
   })
 
-  it('of one request leave the others alone', async () => {
+  it('of one request leave the others alone (D28)', async () => {
     const { connect } = await start({ codec: jsonCodec() }, (channel) =>
       channel.route('x', async (request) => {
         if (request.data === 'bad') throw new Error('bad')
@@ -312,7 +312,7 @@ describe('errors', () => {
 })
 
 describe('concurrency', () => {
-  it('stops reading at its number, and goes on below it', async () => {
+  it('stops reading at its number, and goes on below it (D35)', async () => {
     const door = doors()
     let running = 0
     let most = 0
@@ -337,7 +337,7 @@ describe('concurrency', () => {
     expect(statOf(gateway, 'messages_waiting')).toBe(0)
   })
 
-  it('takes what one read had too much of in order, and loses none', async () => {
+  it('takes what one read had too much of in order, and loses none (D35)', async () => {
     const started: number[] = []
     const { connect } = await start({ concurrency: 1 }, (channel) =>
       channel.default(async (request) => {
@@ -351,13 +351,13 @@ describe('concurrency', () => {
     expect(started.every((number, index) => number === index)).toBe(true)
   })
 
-  it('of 0 is refused', async () => {
+  it('of 0 is refused (D5)', async () => {
     await expect(start({ concurrency: 0 }, () => {})).rejects.toThrow(
       new RangeError('concurrency: 0 is not a whole number from 1 to 2147483647'),
     )
   })
 
-  it('gives no slot to what is refused while the connection is closing', async () => {
+  it('gives no slot to what is refused while the connection is closing (D4)', async () => {
     const door = doors()
     const { connect, gateway } = await start({ codec: jsonCodec(), concurrency: 2 }, (channel) =>
       channel.route('wait', () => door.passed('wait').then(() => 'done')),
@@ -407,7 +407,7 @@ describe('order', () => {
     return wait.then(() => request.data)
   }
 
-  it('of 20,000 pipelined answers is that of their requests with fifo', async () => {
+  it('of 20,000 pipelined answers is that of their requests with fifo (D1)', async () => {
     const { connect } = await start({ replyOrder: 'fifo' }, (channel) => channel.default(delays))
     const client = await connect()
     for (let number = 0; number < 20_000; number += 1) client.send(String(number))
@@ -415,7 +415,7 @@ describe('order', () => {
     expect(client.messages.findIndex((text, index) => text !== String(index))).toBe(-1)
   })
 
-  it('of starts is kept even if decoding is asynchronous', async () => {
+  it('of starts is kept even if decoding is asynchronous (D1)', async () => {
     const started: string[] = []
     const slow: Codec = {
       ...rawCodec(),

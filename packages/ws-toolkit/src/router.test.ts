@@ -46,7 +46,7 @@ describe('a router', () => {
     expect(() => routerOf(pattern as string)).toThrow(TypeError)
   })
 
-  it('refuses a pattern that is there, and adds none of those beside it', () => {
+  it('refuses a pattern that is there, and adds none of those beside it (D27)', () => {
     const router = routerOf('a')
     expect(() => router.add(['b', 'a'], 'x')).toThrow(TypeError)
     expect(router.match('b')).toBeUndefined()

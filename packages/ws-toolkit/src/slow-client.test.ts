@@ -64,7 +64,7 @@ async function rest(client: TestClient): Promise<number[]> {
 }
 
 describe.each(['auto', 'plain'] as const)('a client that does not read, transport %s', (transport) => {
-  it('is closed with 4108 by default, with no more held for it than its bound and one message', async () => {
+  it('is closed with 4108 by default, with no more held for it than its bound and one message (D3)', async () => {
     const slow = await slowClient({ closeTimeoutMs: 200 }, transport)
     const { connection } = slow
     let most = 0
@@ -203,7 +203,7 @@ describe.each(['auto', 'plain'] as const)('a client that does not read, transpor
       const { connection, client, gateway } = await slowClient({ overflow }, transport)
       if (!(connection instanceof ChannelConnection)) throw new Error('not one of ours')
       const answers: string[] = []
-      for (let number = 0; answers.length < 400; number += 1) {
+      for (let number = 0; answers.length < 200; number += 1) {
         connection.send(numbered(number), { key: 'push' })
         const isAnswer = number % 3 === 0
         if (isAnswer && statOf(gateway, 'messages_dropped_total') > 0) answers.push(`answer ${number}`)
@@ -250,7 +250,7 @@ describe.each(['auto', 'plain'] as const)('a client that does not read, transpor
 })
 
 describe('a client that does not read', () => {
-  it('is closed with 4108 when it takes nothing for sendTimeoutMs, however little waits', async () => {
+  it('is closed with 4108 when it takes nothing for sendTimeoutMs, however little waits (D3)', async () => {
     const slow = await slowClient({
       sendTimeoutMs: 200,
       closeTimeoutMs: 100,
@@ -264,6 +264,32 @@ describe('a client that does not read', () => {
     await vi.waitFor(() => expect(eventsOf(slow, 'connection.closed').map(({ code }) => code)).toStrictEqual([4108]), {
       timeout: 3000,
     })
+  })
+
+  it('takes no place of a handler for ever: those that wait for it go on when it is given up (D3)', async () => {
+    const ends: string[] = []
+    let running = 0
+    let most = 0
+    const rig = await startGateway((gateway) =>
+      gateway
+        .channel('/', { ...limits, overflow: 'block', concurrency: 25, sendTimeoutMs: 200, closeTimeoutMs: 100 })
+        .default(async ({ connection, data }) => {
+          if (data !== 'ask') return data
+          most = Math.max(most, (running += 1))
+          let code = 'resolved'
+          while (code === 'resolved') code = await codeOf(connection.sent(piece))
+          ends.push(code)
+          return undefined
+        }),
+    )
+    const [deaf, other] = [await rig.connect(), await rig.connect()]
+    deaf.ws.pause()
+    for (let ask = 0; ask < 60; ask += 1) deaf.send('ask')
+    other.send('still served')
+    expect(await other.next()).toBe('still served')
+    await vi.waitFor(() => expect(ends).toStrictEqual(Array.from({ length: 25 }, () => 'closed')))
+    await vi.waitFor(() => expect(eventsOf(rig, 'connection.closed').map(({ code }) => code)).toStrictEqual([4108]))
+    expect([most, statOf(rig.gateway, 'requests_active')]).toStrictEqual([25, 0])
   })
 
   it('is seen to take something while one and the same write is under way', async () => {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { describe, expect, it } from 'vitest'
+import * as fc from 'fast-check'
+import { describe, expect, inject, it } from 'vitest'
 import { FlushList } from './flush-list.ts'
 import { frameOf, replyFrame, sharedFrame, type Frame } from './frame.ts'
 import { startGateway } from './gateway.test-support.ts'
 import { ChannelConnection } from './channel-connection.ts'
 import { SendQueue } from './outbox.ts'
+import { WaitingFrames } from './waiting-frames.ts'
 import type { Wire } from './wire.ts'
 
 const limits = { sendBufferBytes: 1_000_000, lowWaterBytes: 1000, overflow: 'close' } as const
@@ -24,11 +26,10 @@ function queueBehind(bufferedBytes: number): { queue: SendQueue; written: Frame[
   return { queue: new SendQueue(wire as unknown as Wire, limits, new FlushList(), owner), written }
 }
 
-// D37
 describe('a frame that waits for a slow client', () => {
   const chunk = Buffer.alloc(65_536, 'x')
 
-  it('keeps its own bytes, not what they were read with', async () => {
+  it('keeps its own bytes, not what they were read with (D37)', async () => {
     const { queue } = queueBehind(5000)
     queue.push(replyFrame(chunk.subarray(10, 20)))
     await tick()
@@ -58,7 +59,7 @@ describe('a frame that waits for a slow client', () => {
     expect([...queue][0]?.isShared).toBe(true)
   })
 
-  it('of a client that drips holds as much as it is long, whatever came with the request', async () => {
+  it('of a client that drips holds as much as it is long, whatever came with the request (D37)', async () => {
     const { gateway, connect } = await startGateway((each) =>
       each
         .channel('/', { lowWaterBytes: 1000, messagesPerSecond: Infinity, bytesPerSecond: Infinity })
@@ -81,3 +82,83 @@ describe('a frame that waits for a slow client', () => {
     expect(tiny?.payload.buffer.byteLength).toBe(4)
   })
 })
+
+const overheadBytes = 128
+
+/** What `WaitingFrames` promises, in its plainest form. */
+class PlainList {
+  frames: Frame[] = []
+
+  take(bytes: number): Frame[] {
+    let left = bytes
+    const count = this.frames.findIndex(({ size }) => left <= 0 || (left -= size) === Number.NEGATIVE_INFINITY)
+    return this.frames.splice(0, count < 0 ? this.frames.length : count)
+  }
+
+  /** Drops of those in this order until more than so much is free. */
+  drop(order: readonly Frame[], excess: number): Frame[] {
+    const dropped: Frame[] = []
+    let left = excess
+    for (const frame of order.filter(({ isReply }) => !isReply)) {
+      if (left < 0) break
+      left -= frame.size + overheadBytes
+      dropped.push(frame)
+    }
+    return left < 0 ? this.without(dropped) : []
+  }
+
+  /** Drops each push that has a newer one of its key behind it, and the newest of `key`. */
+  supersede(key: string): Frame[] {
+    const pushes = this.frames.filter((frame) => frame.key !== undefined && !frame.isReply)
+    return this.without(
+      pushes.filter((frame, at) => frame.key === key || pushes.slice(at + 1).some((newer) => newer.key === frame.key)),
+    )
+  }
+
+  without(dropped: Frame[]): Frame[] {
+    this.frames = this.frames.filter((frame) => !dropped.includes(frame))
+    return dropped
+  }
+}
+
+const step = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      op: fc.constant('push' as const),
+      bytes: fc.nat(200),
+      isReply: fc.boolean(),
+      key: fc.option(fc.constantFrom('a', 'b', 'c'), { nil: undefined }),
+    }),
+  },
+  fc.record({ op: fc.constantFrom('take', 'oldest', 'newest'), bytes: fc.nat(1000) }),
+  fc.record({ op: fc.constant('supersede' as const), key: fc.constantFrom('a', 'b', 'c') }),
+  fc.record({ op: fc.constant('retain' as const), longest: fc.nat(200) }),
+)
+
+function playBoth(
+  each: typeof step extends fc.Arbitrary<infer Step> ? Step : never,
+  real: WaitingFrames,
+  plain: PlainList,
+): [Frame[], Frame[]] {
+  switch (each.op) {
+    case 'push': {
+      const frame = frameOf('x'.repeat(each.bytes), false, each)
+      real.push(frame)
+      plain.frames.push(frame)
+      return [[], []]
+    }
+    case 'take':
+      return [real.take(each.bytes), plain.take(each.bytes)]
+    case 'oldest':
+      return [real.dropOldest(each.bytes), plain.drop(plain.frames, each.bytes)]
+    case 'newest':
+      return [real.dropNewest(each.bytes), plain.drop(plain.frames.toReversed(), each.bytes)]
+    case 'supersede':
+      return [real.supersede(each.key), plain.supersede(each.key)]
+    default: {
+      const keep = ({ length }: Frame): boolean => length <= each.longest
+      return [real.retain(keep), plain.without(plain.frames.filter((frame) => !keep(frame)))]
+    }
+  }
+}

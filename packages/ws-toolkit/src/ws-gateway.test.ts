@@ -26,7 +26,7 @@ describe.each(ways)('a channel under $name', ({ way }) => {
     expect(client.binary).toStrictEqual([false, true])
   })
 
-  it('echoes messages of every size and of every kind of text', async () => {
+  it('echoes messages of every size and of every kind of text (D1)', async () => {
     const { connect } = await startGateway((gateway) => {
       gateway
         .channel('/', { maxMessageBytes: 1_048_576, messagesPerSecond: Infinity, bytesPerSecond: Infinity })
@@ -111,7 +111,7 @@ describe('wsGateway()', () => {
     [{ observe: 'log' }, TypeError, 'observe: "log"'],
     [{ admit: true }, TypeError, 'admit: true'],
     [{ maxconnections: 5 }, TypeError, 'there is no option "maxconnections"'],
-  ])('refuses %j and names the option', (options, error, text) => {
+  ])('refuses %j and names the option (D9)', (options, error, text) => {
     const make = (): unknown => wsGateway(options as never)
     expect(make).toThrow(error)
     expect(make).toThrow(text)
