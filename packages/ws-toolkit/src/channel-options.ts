@@ -64,7 +64,7 @@ export interface ChannelOptions<U = undefined> {
   readonly order?: 'connection' | 'key' | 'unordered'
   /** `fifo`: answers leave in the order of their requests. Default `completion`. */
   readonly replyOrder?: 'completion' | 'fifo'
-  /** Bytes that may wait for one client. Default 1,048,576. */
+  /** Bytes that may wait for one client; each message that waits counts for 128 more. Default 1,048,576. */
   readonly sendBufferBytes?: number
   /** Bytes of these its socket may have; streams and `drained()` go on below this. Default 262,144. */
   readonly lowWaterBytes?: number

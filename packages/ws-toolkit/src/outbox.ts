@@ -3,6 +3,7 @@ import type { FlushList } from './flush-list.ts'
 import type { Frame } from './frame.ts'
 import type { OutboundLimits } from './overflow-policy.ts'
 import { atEndOfTurn } from './turn-end.ts'
+import { WaitingFrames } from './waiting-frames.ts'
 import type { Wire } from './wire.ts'
 import { WsError } from './ws-error.ts'
 
@@ -53,15 +54,18 @@ export class SendQueue implements Outbox {
   readonly #limits: OutboundLimits
   readonly #flushList: FlushList
   readonly #owner: OutboxOwner
+  /** Those of this tick, for a client that keeps up. */
   #frames: Frame[] = none
   #bytes = 0
+  /** Those for a client that does not; made for the first of them. */
+  #waiting: WaitingFrames | undefined
   #isScheduled = false
   #turn: (typeof turn)[keyof typeof turn] = turn.none
   // A write callback is awaited: until then the socket has more than it should.
   #isBlocked = false
   #isMakingRoom = false
   #isClosed = false
-  #waiting: (() => void)[] | undefined
+  #drained: (() => void)[] | undefined
   #senders: (() => void)[] | undefined
   #onEmpty: (() => void) | undefined
   #onWritten: (() => void) | undefined
@@ -76,11 +80,11 @@ export class SendQueue implements Outbox {
   }
 
   get frames(): number {
-    return this.#frames.length
+    return this.#waiting?.count ?? this.#frames.length
   }
 
   get bytes(): number {
-    return this.#bytes
+    return this.#waiting?.bytes ?? this.#bytes
   }
 
   get socketBytes(): number {
@@ -89,12 +93,17 @@ export class SendQueue implements Outbox {
 
   /** Bytes accepted that the kernel has not taken. */
   get bufferedBytes(): number {
-    return this.#bytes + this.#wire.bufferedBytes
+    return this.bytes + this.#wire.bufferedBytes
+  }
+
+  /** Bytes of memory above the high mark, where not negative: a push would find no room. */
+  get #excess(): number {
+    return (this.#waiting?.weight ?? this.#bytes) + this.#wire.bufferedBytes - this.#limits.sendBufferBytes
   }
 
   /** Whether a push would find no room. */
   get isFull(): boolean {
-    return this.bufferedBytes >= this.#limits.sendBufferBytes
+    return this.#excess >= 0
   }
 
   /** Changes whenever the kernel takes something. */
@@ -103,19 +112,15 @@ export class SendQueue implements Outbox {
   }
 
   [Symbol.iterator](): IterableIterator<Frame> {
-    return this.#frames.values()
+    return this.#waiting?.[Symbol.iterator]() ?? this.#frames.values()
   }
 
   /** Queues a frame; false when it was dropped. */
   push(frame: Frame): boolean {
     if (this.#isClosed) return refuse(frame, 'closed')
-    if (this.#isBlocked && frame.key !== undefined && this.#limits.overflow === 'coalesce') this.#replace(frame)
+    if (frame.key !== undefined && this.#limits.overflow === 'coalesce') this.#replace(frame.key)
     if (this.isFull && !this.#makeRoom(frame)) return false
-    if (this.#isBlocked) frame.detach()
-    if (this.#frames === none) this.#frames = [frame]
-    else this.#frames.push(frame)
-    this.#bytes += frame.size
-    this.acceptedBytes += frame.size
+    this.#add(frame)
     if (frame.isReply && this.#turn !== turn.none) this.#turn = turn.answered
     else if (this.#schedule()) return true
     if (this.#bytes >= flushNowBytes) this.flush()
@@ -138,7 +143,7 @@ export class SendQueue implements Outbox {
     const wasAnswered = this.#turn === turn.answered
     this.#turn = turn.none
     if (!wasAnswered) return
-    if (this.#frames.length !== 1 || !this.#flushList.mayHurry()) {
+    if (this.frames !== 1 || !this.#flushList.mayHurry()) {
       this.#schedule()
       return
     }
@@ -148,25 +153,10 @@ export class SendQueue implements Outbox {
 
   /** Hands the socket as much as it may have. Called by the flush list once a tick. */
   flush(): void {
-    if (this.#isBlocked || this.#frames === none) return
-    const { lowWaterBytes } = this.#limits
-    const room = lowWaterBytes - this.#wire.bufferedBytes
-    const frames = this.#frames
-    let bytes = 0
-    let count = 0
-    while (count < frames.length && bytes < room) bytes += frames[count++]?.size ?? 0
-    if (count === 0) {
-      // Only control frames of ws fill a socket beyond the mark without our callback.
-      this.#isBlocked = this.#wire.whenWritten(this.#written)
-      detachAll(frames)
-      return
-    }
-    const rest = count === frames.length ? none : frames.splice(count)
-    detachAll(rest)
-    this.#frames = rest
-    this.#bytes -= bytes
-    this.#isBlocked = rest !== none || bytes >= room
-    this.#wire.write(frames, bytes, this.#flushList, this.#isBlocked ? this.#written : undefined)
+    if (this.#isBlocked || this.frames === 0) return
+    const room = this.#limits.lowWaterBytes - this.#wire.bufferedBytes
+    if (this.#waiting === undefined && this.#bytes < room) this.flushAll()
+    else this.#flushSome(room)
   }
 
   /** Called by the flush list: the next message asks for a flush again. */
@@ -178,30 +168,15 @@ export class SendQueue implements Outbox {
 
   /** Hands the socket everything, whatever it has already: the last words before a close frame. */
   flushAll(): void {
-    if (this.#frames === none) return
-    const frames = this.#frames
-    const bytes = this.#bytes
-    this.#frames = none
-    this.#bytes = 0
+    if (this.frames === 0) return
+    const { bytes } = this
+    const frames = this.#waiting?.take(Infinity) ?? this.#frames
+    this.#forget()
     this.#wire.write(frames, bytes, this.#flushList, undefined)
   }
 
   retain(keep: (frame: QueuedFrame) => boolean): number {
-    const kept: Frame[] = []
-    let bytes = 0
-    const dropped = this.#frames.length
-    for (const frame of this.#frames) {
-      if (keep(frame)) {
-        kept.push(frame)
-        bytes += frame.size
-      } else {
-        refuse(frame, 'overloaded')
-      }
-    }
-    this.acceptedBytes -= this.#bytes - bytes
-    this.#frames = kept.length === 0 ? none : kept
-    this.#bytes = bytes
-    return dropped - kept.length
+    return this.#refuseAll(this.#wait().retain(keep))
   }
 
   /** Resolves when less than the low mark waits, or nothing ever will again. */
@@ -209,8 +184,8 @@ export class SendQueue implements Outbox {
     if (this.#isClosed || this.bufferedBytes < this.#limits.lowWaterBytes) return undefined
     // Below the mark only after a write: one is under way, or the next flush will begin one.
     return new Promise((resolve) => {
-      this.#waiting ??= []
-      this.#waiting.push(resolve)
+      this.#drained ??= []
+      this.#drained.push(resolve)
     })
   }
 
@@ -234,10 +209,9 @@ export class SendQueue implements Outbox {
 
   /** Gives up what waits, so that only the last words follow what the socket has. */
   discard(): void {
-    this.acceptedBytes -= this.#bytes
-    for (const frame of this.#frames) refuse(frame, 'closed')
-    this.#frames = none
-    this.#bytes = 0
+    this.acceptedBytes -= this.bytes
+    for (const frame of this) refuse(frame, 'closed')
+    this.#forget()
   }
 
   /** Takes no more messages; what waits stays until it is flushed or failed. */
@@ -262,6 +236,49 @@ export class SendQueue implements Outbox {
     return true
   }
 
+  #add(frame: Frame): void {
+    this.acceptedBytes += frame.size
+    if (this.#isBlocked || this.#waiting !== undefined) {
+      frame.detach()
+      this.#wait().push(frame)
+      return
+    }
+    if (this.#frames === none) this.#frames = [frame]
+    else this.#frames.push(frame)
+    this.#bytes += frame.size
+  }
+
+  #forget(): void {
+    this.#frames = none
+    this.#bytes = 0
+    this.#waiting = undefined
+  }
+
+  #wait(): WaitingFrames {
+    if (this.#waiting !== undefined) return this.#waiting
+    const waiting = new WaitingFrames(this.#frames)
+    this.#forget()
+    this.#waiting = waiting
+    return waiting
+  }
+
+  #flushSome(room: number): void {
+    const isNew = this.#waiting === undefined
+    const waiting = this.#wait()
+    const { bytes } = waiting
+    const frames = waiting.take(room)
+    if (isNew) for (const frame of waiting) frame.detach()
+    if (frames.length === 0) {
+      // Only control frames of ws fill a socket beyond the mark without our callback.
+      this.#isBlocked = this.#wire.whenWritten(this.#written)
+      return
+    }
+    const taken = bytes - waiting.bytes
+    if (waiting.count === 0) this.#waiting = undefined
+    this.#isBlocked = waiting.count > 0 || taken >= room
+    this.#wire.write(frames, taken, this.#flushList, this.#isBlocked ? this.#written : undefined)
+  }
+
   // Most clients never make anybody wait.
   get #written(): () => void {
     this.#onWritten ??= () => this.#afterWrite()
@@ -271,7 +288,7 @@ export class SendQueue implements Outbox {
   #afterWrite(): void {
     this.#isBlocked = false
     this.flush()
-    if (this.#frames === none) this.#onEmpty?.()
+    if (this.frames === 0) this.#onEmpty?.()
     if (this.bufferedBytes >= this.#limits.lowWaterBytes) return
     this.#wake()
     this.#owner.relieved()
@@ -279,9 +296,9 @@ export class SendQueue implements Outbox {
 
   #wake(): void {
     this.#letSend()
-    const waiting = this.#waiting
-    this.#waiting = undefined
-    waiting?.forEach((resolve) => resolve())
+    const drained = this.#drained
+    this.#drained = undefined
+    drained?.forEach((resolve) => resolve())
   }
 
   #letSend(): void {
@@ -292,9 +309,8 @@ export class SendQueue implements Outbox {
     this.#senders = sent === senders.length ? undefined : senders.slice(sent)
   }
 
-  #replace(frame: Frame): void {
-    const dropped = this.retain((queued) => queued.isReply || queued.key !== frame.key)
-    if (dropped > 0) this.#owner.dropped(dropped)
+  #replace(key: string): void {
+    if (this.#waiting !== undefined) this.#drop(this.#waiting.supersede(key))
   }
 
   #makeRoom(frame: Frame): boolean {
@@ -321,33 +337,27 @@ export class SendQueue implements Outbox {
   }
 
   #dropNewest(frame: Frame): boolean {
-    if (!frame.isReply) {
-      this.#owner.dropped(1)
-      return refuse(frame, 'overloaded')
-    }
-    const excess = this.bufferedBytes - this.#limits.sendBufferBytes
-    const pushes = this.#frames.filter((queued) => !queued.isReply).toReversed()
-    return this.#drop(pushes, excess) || this.#giveUp(frame)
+    if (frame.isReply) return this.#drop(this.#waiting?.dropNewest(this.#excess)) || this.#giveUp(frame)
+    this.#owner.dropped(1)
+    return refuse(frame, 'overloaded')
   }
 
   #dropOldest(frame: Frame): boolean {
-    const excess = this.bufferedBytes - this.#limits.sendBufferBytes
-    const pushes = this.#frames.filter((queued) => !queued.isReply)
-    return this.#drop(pushes, excess) || this.#giveUp(frame)
+    return this.#drop(this.#waiting?.dropOldest(this.#excess)) || this.#giveUp(frame)
   }
 
-  /** Drops the first of `candidates` until more than `excess` bytes are free. */
-  #drop(candidates: readonly Frame[], excess: number): boolean {
-    const chosen = new Set<QueuedFrame>()
-    let bytes = 0
-    for (const frame of candidates) {
-      if (bytes > excess) break
-      chosen.add(frame)
-      bytes += frame.size
+  #drop(frames: readonly Frame[] = none): boolean {
+    const dropped = this.#refuseAll(frames)
+    if (dropped > 0) this.#owner.dropped(dropped)
+    return dropped > 0
+  }
+
+  #refuseAll(frames: readonly Frame[]): number {
+    for (const frame of frames) {
+      refuse(frame, 'overloaded')
+      this.acceptedBytes -= frame.size
     }
-    if (bytes <= excess) return false
-    this.#owner.dropped(this.retain((frame) => !chosen.has(frame)))
-    return true
+    return frames.length
   }
 
   #giveUp(frame: Frame): boolean {
@@ -360,8 +370,4 @@ export class SendQueue implements Outbox {
 function refuse(frame: Frame, code: 'closed' | 'overloaded'): false {
   frame.settle?.(new WsError(code))
   return false
-}
-
-function detachAll(frames: readonly Frame[]): void {
-  for (const frame of frames) frame.detach()
 }

@@ -85,80 +85,137 @@ describe('a frame that waits for a slow client', () => {
 
 const overheadBytes = 128
 
-/** What `WaitingFrames` promises, in its plainest form. */
+/** What `WaitingFrames` does, in its plainest form. */
 class PlainList {
-  frames: Frame[] = []
+  frames: readonly Frame[] = []
 
   take(bytes: number): Frame[] {
     let left = bytes
-    const count = this.frames.findIndex(({ size }) => left <= 0 || (left -= size) === Number.NEGATIVE_INFINITY)
-    return this.frames.splice(0, count < 0 ? this.frames.length : count)
+    const end = this.frames.findIndex(({ size }) => {
+      left -= size
+      return left + size <= 0
+    })
+    return this.#without(this.frames.slice(0, end < 0 ? undefined : end))
   }
 
-  /** Drops of those in this order until more than so much is free. */
+  /** Drops pushes in this order until more than `excess` is free. */
   drop(order: readonly Frame[], excess: number): Frame[] {
-    const dropped: Frame[] = []
-    let left = excess
-    for (const frame of order.filter(({ isReply }) => !isReply)) {
-      if (left < 0) break
-      left -= frame.size + overheadBytes
-      dropped.push(frame)
-    }
-    return left < 0 ? this.without(dropped) : []
+    let free = 0
+    const chosen = order.filter(({ isReply, size }) => {
+      if (isReply || free > excess) return false
+      free += size + overheadBytes
+      return true
+    })
+    return free > excess ? this.#without(chosen) : []
   }
 
-  /** Drops each push that has a newer one of its key behind it, and the newest of `key`. */
+  /** Drops each push with a newer one of its key, and the newest of `key`. */
   supersede(key: string): Frame[] {
     const pushes = this.frames.filter((frame) => frame.key !== undefined && !frame.isReply)
-    return this.without(
-      pushes.filter((frame, at) => frame.key === key || pushes.slice(at + 1).some((newer) => newer.key === frame.key)),
-    )
+    const isOld = (frame: Frame, at: number): boolean => pushes.slice(at + 1).some((newer) => newer.key === frame.key)
+    return this.#without(pushes.filter((frame, at) => frame.key === key || isOld(frame, at)))
   }
 
-  without(dropped: Frame[]): Frame[] {
-    this.frames = this.frames.filter((frame) => !dropped.includes(frame))
-    return dropped
+  retain(keep: (frame: Frame) => boolean): Frame[] {
+    return this.#without(this.frames.filter((frame) => !keep(frame)))
+  }
+
+  #without(gone: readonly Frame[]): Frame[] {
+    this.frames = this.frames.filter((frame) => !gone.includes(frame))
+    return [...gone]
   }
 }
 
+const message = fc.record({
+  bytes: fc.nat(200),
+  isReply: fc.boolean(),
+  key: fc.option(fc.constantFrom('a', 'b', 'c'), { nil: undefined }),
+})
 const step = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      op: fc.constant('push' as const),
-      bytes: fc.nat(200),
-      isReply: fc.boolean(),
-      key: fc.option(fc.constantFrom('a', 'b', 'c'), { nil: undefined }),
-    }),
-  },
-  fc.record({ op: fc.constantFrom('take', 'oldest', 'newest'), bytes: fc.nat(1000) }),
-  fc.record({ op: fc.constant('supersede' as const), key: fc.constantFrom('a', 'b', 'c') }),
-  fc.record({ op: fc.constant('retain' as const), longest: fc.nat(200) }),
+  { weight: 8, arbitrary: message },
+  fc.record({ take: fc.nat(1000) }),
+  fc.record({ dropOldest: fc.nat(1000) }),
+  fc.record({ dropNewest: fc.nat(1000) }),
+  fc.record({ retainBelow: fc.nat(300) }),
 )
 
-function playBoth(
-  each: typeof step extends fc.Arbitrary<infer Step> ? Step : never,
-  real: WaitingFrames,
-  plain: PlainList,
-): [Frame[], Frame[]] {
-  switch (each.op) {
-    case 'push': {
-      const frame = frameOf('x'.repeat(each.bytes), false, each)
-      real.push(frame)
-      plain.frames.push(frame)
-      return [[], []]
-    }
-    case 'take':
-      return [real.take(each.bytes), plain.take(each.bytes)]
-    case 'oldest':
-      return [real.dropOldest(each.bytes), plain.drop(plain.frames, each.bytes)]
-    case 'newest':
-      return [real.dropNewest(each.bytes), plain.drop(plain.frames.toReversed(), each.bytes)]
-    case 'supersede':
-      return [real.supersede(each.key), plain.supersede(each.key)]
-    default: {
-      const keep = ({ length }: Frame): boolean => length <= each.longest
-      return [real.retain(keep), plain.without(plain.frames.filter((frame) => !keep(frame)))]
-    }
+type ValueOf<Source> = Source extends fc.Arbitrary<infer Value> ? Value : never
+
+const madeOf = ({ bytes, ...traits }: ValueOf<typeof message>): Frame => frameOf('x'.repeat(bytes), false, traits)
+
+/** What either says is gone. */
+function play(each: ValueOf<typeof step>, real: WaitingFrames, plain: PlainList): [Frame[], Frame[]] {
+  if ('take' in each) return [real.take(each.take), plain.take(each.take)]
+  if ('dropOldest' in each) return [real.dropOldest(each.dropOldest), plain.drop(plain.frames, each.dropOldest)]
+  if ('dropNewest' in each) {
+    return [real.dropNewest(each.dropNewest), plain.drop(plain.frames.toReversed(), each.dropNewest)]
   }
+  if ('retainBelow' in each) {
+    const keep = ({ length }: Frame): boolean => length < each.retainBelow
+    return [real.retain(keep), plain.retain(keep)]
+  }
+  const frame = madeOf(each)
+  const { key } = frame
+  const gone: [Frame[], Frame[]] = key === undefined ? [[], []] : [real.supersede(key), plain.supersede(key)]
+  real.push(frame)
+  plain.frames = [...plain.frames, frame]
+  return gone
 }
+
+describe('frames that wait', () => {
+  it('are those of a plain list, whatever is taken, dropped and replaced', () => {
+    fc.assert(
+      fc.property(fc.array(message, { maxLength: 20 }), fc.array(step, { maxLength: 200 }), (first, steps) => {
+        const plain = new PlainList()
+        plain.frames = first.map(madeOf)
+        const real = new WaitingFrames(plain.frames)
+        for (const each of steps) {
+          const [gone, expected] = play(each, real, plain)
+          expect(new Set(gone)).toEqual(new Set(expected))
+          expect([...real]).toEqual(plain.frames)
+          const bytes = plain.frames.reduce((sum, { size }) => sum + size, 0)
+          const { count } = real
+          expect([count, real.bytes, real.weight]).toEqual([plain.frames.length, bytes, bytes + count * overheadBytes])
+        }
+      }),
+      { numRuns: Math.min(inject('propertyRuns'), 10_000) },
+    )
+  })
+
+  it.each([
+    ['drop-oldest', (frames: WaitingFrames) => frames.dropOldest(0)],
+    ['drop-newest', (frames: WaitingFrames) => frames.dropNewest(0)],
+    ['coalesce', (frames: WaitingFrames, key: string) => frames.supersede(key)],
+  ])('cost the next one no look at all of them with %s', (_policy, drop) => {
+    let looks = 0
+    const count = 5000
+    const frameAt = (number: number): Frame =>
+      Object.defineProperty(frameOf('tiny', false, { key: String(number % count) }), 'isReply', {
+        get: () => {
+          looks += 1
+          return false
+        },
+      })
+    const frames = new WaitingFrames(Array.from({ length: count }, (_, number) => frameAt(number)))
+    const rounds = 2 * count
+    for (let number = count; number < count + rounds; number += 1) {
+      expect(drop(frames, String(number % count))).toHaveLength(1)
+      frames.push(frameAt(number))
+    }
+    expect(frames.count).toBe(count)
+    expect(looks).toBeLessThan(10 * rounds)
+  })
+})
+
+describe('a client that takes nothing', () => {
+  it('makes a message count for more than its bytes, however small they are', async () => {
+    const { queue } = queueBehind(5000)
+    let sent = 0
+    while (queue.push(frameOf('1'))) {
+      sent += 1
+      if (sent % 1000 === 0) await tick()
+    }
+    expect(sent).toBeGreaterThan(limits.sendBufferBytes / (2 * overheadBytes))
+    expect(sent).toBeLessThan(limits.sendBufferBytes / overheadBytes)
+  })
+})

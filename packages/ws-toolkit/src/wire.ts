@@ -7,8 +7,9 @@ import { SharedDeflate, type DeflateOptions } from './shared-deflate.ts'
 
 type Settle = (error?: Error | null) => void
 
-// Above this copying costs more than it saves.
+// Above these copying costs more than it saves: many frames together, and one of them.
 const joinBelowBytes = 65_536
+const copyBelowBytes = 16_384
 
 /**
  * The way of frames into a socket: as prebuilt bytes through the stream under it, or, where compression was agreed on
@@ -60,7 +61,7 @@ export class Wire {
     if (this.#isPlain) this.#sendAll(frames, settle)
     else if (frames.length === 1 && first !== undefined && !first.isLarge) this.#put(first.encode(), settle)
     else if (bytes <= joinBelowBytes && frames.every(isSmall)) this.#put(batch.join(frames, bytes), settle)
-    else this.#putAll(frames, settle)
+    else this.#putAll(frames, batch, settle)
   }
 
   /** Calls back when what the socket has now is written; false when there is nothing to wait for. */
@@ -75,16 +76,24 @@ export class Wire {
     else this.#socket.write(bytes, settle)
   }
 
-  #putAll(frames: readonly Frame[], settle: Settle | undefined): void {
+  #putAll(frames: readonly Frame[], batch: FlushList, settle: Settle | undefined): void {
     const socket = this.#socket
-    const last = frames.length - 1
     socket.cork()
-    for (const [index, frame] of frames.entries()) {
-      const callback = index === last ? settle : undefined
-      if (frame.isLarge) socket.write(frame.head)
-      this.#put(frame.isLarge ? frame.payload : frame.encode(), callback)
+    for (let from = 0; from < frames.length;) {
+      const to = endOfRun(frames, from)
+      const callback = to === frames.length ? settle : undefined
+      const run = frames.slice(from, to)
+      const [first] = run
+      if (run.length > 1) this.#put(batch.join(run, bytesOf(run)), callback)
+      else if (first !== undefined) this.#putOne(first, callback)
+      from = to
     }
     socket.uncork()
+  }
+
+  #putOne(frame: Frame, settle: Settle | undefined): void {
+    if (frame.isLarge) this.#socket.write(frame.head)
+    this.#put(frame.isLarge ? frame.payload : frame.encode(), settle)
   }
 
   #sendAll(frames: readonly Frame[], settle: Settle | undefined): void {
@@ -106,6 +115,21 @@ export class Wire {
 }
 
 const nothing = Buffer.alloc(0)
+
+/** Where the frames end that one buffer is made of. */
+function endOfRun(frames: readonly Frame[], from: number): number {
+  let bytes = 0
+  for (let index = from; index < frames.length; index += 1) {
+    const size = frames[index]?.size ?? 0
+    bytes += size
+    if (size >= copyBelowBytes || bytes > joinBelowBytes) return Math.max(index, from + 1)
+  }
+  return frames.length
+}
+
+function bytesOf(frames: readonly Frame[]): number {
+  return frames.reduce((sum, { size }) => sum + size, 0)
+}
 
 function isSmall(frame: Frame): boolean {
   return !frame.isLarge
