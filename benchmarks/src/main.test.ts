@@ -80,7 +80,7 @@ describe('npm run bench', () => {
         expect(side.rounds).toHaveLength(1)
       }
     }
-  }, 60_000)
+  }, 180_000)
 
   it('names the rows with --list', async () => {
     const { code, stdout } = await bench('--list')

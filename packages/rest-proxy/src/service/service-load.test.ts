@@ -71,8 +71,7 @@ describe.each(inject('natsServers'))('a service under load on nats-server $versi
       const retryAfter = Number(refused.headers[refused.headers.indexOf('Retry-After') + 1])
       expect(retryAfter).toBeGreaterThanOrEqual(1)
       expect(retryAfter).toBeLessThanOrEqual(3)
-      const gauges = new Map(Array.from(service.stats(), ({ name, samples }) => [name, [...samples][0]?.value]))
-      expect([gauges.get('service_running'), gauges.get('service_queued')]).toEqual([3, 4])
+      expect([...samplesOf(service, 'service_running'), ...samplesOf(service, 'service_queued')]).toEqual([3, 4])
       door.open()
       const answers = await Promise.all(asked)
       expect(answers.map(({ statusCode }) => statusCode).toSorted((a, b) => a - b)).toEqual([
@@ -89,7 +88,7 @@ describe.each(inject('natsServers'))('a service under load on nats-server $versi
     it('wait only as long as maxQueuedMs', async () => {
       const door = new Gate()
       const seen: string[] = []
-      await rig.serve(
+      const service = await rig.serve(
         (service) => {
           service.get('/stale/:id', (c) => {
             seen.push(c.pathVariable('id'))
@@ -101,6 +100,7 @@ describe.each(inject('natsServers'))('a service under load on nats-server $versi
       const first = rig.ask('GET:.stale.1')
       await until('the first is running', () => seen.length === 1)
       const second = rig.ask('GET:.stale.2')
+      await until('the second waits', () => samplesOf(service, 'service_queued')[0] === 1)
       await new Promise((resolve) => setTimeout(resolve, 60))
       door.open()
       expect((await first).statusCode).toBe(200)
