@@ -101,7 +101,7 @@ describe.each(inject('natsServers'))('dev --demo with nats-server $version', (se
     await staying.closed()
   })
 
-  it('leads clients to another edge when it is told to stop: lame duck, then the close, and no message is lost after', async () => {
+  it('leads clients to another edge when it is told to stop: lame duck, then the close, and no message is lost after (reliability F14)', async () => {
     const broker = await startNatsServer({ binary: server })
     onTestFinished(() => broker.stop())
     const serve = ['serve', '--set', `nats.servers=${broker.url}`, ...anyPorts]

@@ -70,7 +70,7 @@ describe('the command line', () => {
     ])
   })
 
-  it('refuses to listen beyond loopback while nobody has to log in (T29)', async () => {
+  it('refuses to listen beyond loopback while nobody has to log in (reliability T29)', async () => {
     const { code, err } = await result(['serve', '--set', 'listen.public.address=0.0.0.0:0'])
     expect(code).toBe(2)
     expect(err).toContain('--set:1:23: error config/public-without-auth')

@@ -12,7 +12,7 @@ function request(remoteAddress: string, headers: Readonly<Record<string, string>
 
 const trusted = ['10.0.0.0/8', 'fd00::/8', '192.0.2.7']
 
-describe('clientAddress (T19)', () => {
+describe('clientAddress (reliability T19)', () => {
   it.each([
     // socket, X-Forwarded-For, expected
     ['203.0.113.9', '1.2.3.4', '203.0.113.9'],

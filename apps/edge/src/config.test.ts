@@ -203,7 +203,7 @@ describe('errors', () => {
     expect({}).not.toHaveProperty('polluted')
   })
 
-  it('keeps a __proto__ of a free map away from the prototype', () => {
+  it('keeps a __proto__ of a free map away from the prototype (reliability T16)', () => {
     const { rest } = load('rest: { routes: [{ path: /a, requestHeaders: { set: { __proto__: x, X-A: y } } }] }').config
     expect({}).not.toHaveProperty('X-A')
     expect(Object.getPrototypeOf(rest.routes?.[0]?.requestHeaders?.set ?? {})).not.toHaveProperty('X-A')

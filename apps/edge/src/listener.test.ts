@@ -301,7 +301,7 @@ describe('the connection', () => {
 })
 
 describe('the access log', () => {
-  it('at level debug tells path and headers, without query and secrets', async () => {
+  it('at level debug tells path and headers, without query and secrets (reliability T22)', async () => {
     const each = await started()
     const path = `/probe/response${'/x'.repeat(100)}`
     await fetch(`${each.url}${path}?token=canary`, {
@@ -395,7 +395,7 @@ describe('admission', () => {
     expect(await raw.until(/plain$/)).toMatch(/^HTTP\/1\.1 200 /)
   })
 
-  it('answers 503 above the connections of one address, closes at once far above, and recovers (T15)', async () => {
+  it('answers 503 above the connections of one address, closes at once far above, and recovers (reliability T15)', async () => {
     const each = await started({ limits: { connectionsPerIp: 3 } })
     const held = [client(each.url), client(each.url), client(each.url)]
     for (const one of held) await one.send(`${get}\r\n`).until(/plain$/)
@@ -505,13 +505,13 @@ describe('the admin listener', () => {
     expect(JSON.stringify(each.lines)).not.toContain('admin-canary')
   })
 
-  it('is not reachable under a name it does not list (T29)', async () => {
+  it('is not reachable under a name it does not list (reliability T29)', async () => {
     const each = await started()
     const raw = client(each.adminUrl).send('GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n')
     expect(await raw.until(/wrong_host/)).toMatch(/^HTTP\/1\.1 421 /)
   })
 
-  it('answers no request whose framing two readers may understand differently (T10)', async () => {
+  it('answers no request whose framing two readers may understand differently (reliability T10)', async () => {
     const each = await started()
     const raw = client(each.adminUrl).send('GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n')
     expect(await raw.until(/bad_request/)).toMatch(/^HTTP\/1\.1 400 /)

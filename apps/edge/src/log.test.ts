@@ -25,7 +25,7 @@ describe('createLog', () => {
     })
   })
 
-  it('hides the named fields, on top and one level down (T22)', () => {
+  it('hides the named fields, on top and one level down (reliability T22)', () => {
     const [line] = lines(json, (log) =>
       log.info({
         authorization: 'canary',
@@ -76,7 +76,7 @@ function tick(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-describe('LogSink (F19)', () => {
+describe('LogSink (reliability F19)', () => {
   it('writes the lines of one turn together', async () => {
     const writes: string[] = []
     const sink = new LogSink((bytes, done) => {

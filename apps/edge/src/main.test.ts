@@ -188,7 +188,7 @@ describe('serve', () => {
     expect(lines.at(-1)).toMatchObject({ level: 'info', msg: 'stopped', code: 0 })
   })
 
-  it('shows no secret in log, state, metrics, errors or command line (T22)', async () => {
+  it('shows no secret in log, state, metrics, errors or command line (reliability T22)', async () => {
     const guarded = await startBroker(0, 'authorization { token: canary-token }')
     const folder = scratchFolder()
     const file = join(folder, 'nats-edge.yaml')

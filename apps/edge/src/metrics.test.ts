@@ -107,7 +107,7 @@ describe('HttpMetrics', () => {
     expect(counts(metrics)).toEqual(['rest /a other 200 5'])
   })
 
-  it('does not grow with labels that do (T24)', () => {
+  it('does not grow with labels that do (reliability T24)', () => {
     const metrics = new HttpMetrics({ maxSeriesPerMetric: 10 })
     for (let index = 0; index < 100_000; index++) metrics.record({ ...request, route: `/${index}` })
     const seen = counts(metrics)

@@ -98,7 +98,7 @@ describe('HeaderFilter', () => {
     expect(filter('headers', 'reply').target(name)).toBe(target)
   })
 
-  it('passes Set-Cookie and Location of a reply only where they are named', () => {
+  it('passes Set-Cookie and Location of a reply only where they are named (reliability T5)', () => {
     const wide = filter('headers', 'reply', { allow: ['*', 'Location'] })
     expect(['location', 'set-cookie', 'x-own'].map((name) => wide.target(name))).toEqual([
       'location',

@@ -7,7 +7,7 @@ import { headerValue, isHeaderName, utf8AsLatin1 } from './header-value.ts'
 // The long job runs a hundred times as many cases.
 const patience = 20_000 + inject('propertyRuns')
 
-describe('headerValue', () => {
+describe('headerValue (reliability T5)', () => {
   it.each([
     ['plain; a="b"', 'plain; a="b"'],
     ['\ttab', '\ttab'],

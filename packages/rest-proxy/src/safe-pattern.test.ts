@@ -30,7 +30,7 @@ describe('wholePattern', () => {
   })
 })
 
-describe('hasNestedQuantifier', () => {
+describe('hasNestedQuantifier (reliability T17)', () => {
   it.each(['(a+)+', '(a*)*', '(?:a+b)*', '((a)+)+', '(a{2,})*', '(a+){3,}', '((ab?)*c)+', '(?<n>x*)+'])(
     'finds it in %s',
     (source) => {

@@ -107,7 +107,7 @@ describe('frames of a WebSocket', () => {
     await eventually(() => rig.gateway.health().connections === 0)
   })
 
-  it('may not inflate above the limit', async () => {
+  it('may not inflate above the limit (reliability T12)', async () => {
     const rig = await rigWith({ compression: { thresholdBytes: 60_000 }, limits: { maxWsMessageBytes: 1_000_000 } })
     const client = await loggedIn(rig, 'permessage-deflate; client_no_context_takeover')
     const before = process.memoryUsage().rss

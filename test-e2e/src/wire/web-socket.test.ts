@@ -211,7 +211,7 @@ describe('the handshake', () => {
     await eventually(() => rig.gateway.health().connections === 0)
   })
 
-  it('is refused for foreign pages, and for cookies without an Origin', async () => {
+  it('is refused for foreign pages, and for cookies without an Origin (reliability T6)', async () => {
     const rig = await newestRig({ origins: ['https://app.example'] })
     expect(await status(rig, { Origin: 'https://evil.example' })).toBe('403')
     expect(await status(rig, { Origin: 'https://app.example', Cookie: 'a=b' })).toBe('open')
@@ -236,7 +236,7 @@ describe('the handshake', () => {
     await full.gateway.close({ drainMs: 0 })
   })
 
-  it('believes X-Forwarded-For of trusted proxies only', async () => {
+  it('believes X-Forwarded-For of trusted proxies only (reliability T19)', async () => {
     const ips: string[] = []
     const hooks = { onAccept: ({ ip }: { readonly ip: string }) => void ips.push(ip) }
     const headers = { 'X-Forwarded-For': '6.6.6.6, 1.2.3.4' }

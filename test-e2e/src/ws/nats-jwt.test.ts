@@ -120,7 +120,7 @@ const tokens: readonly (readonly [name: string, isLetIn: LetIn, text: string])[]
   ['that says HS256', false, withHead({ typ: 'JWT', alg: 'HS256' })],
 ]
 
-describe.each(inject('natsServers'))('verifyNatsJwt and nats-server $version', (binary) => {
+describe.each(inject('natsServers'))('reliability T7: verifyNatsJwt and nats-server $version', (binary) => {
   const verify = verifyNatsJwt({
     issuers: [account.getPublicKey(), signingKey.getPublicKey()],
     isRevoked: (who, issuedAt) => who === revokedUser.getPublicKey() && issuedAt <= nowSeconds + day,

@@ -92,7 +92,7 @@ function post(bytes: number): string {
 const getBig = 'GET /probe/big HTTP/1.1\r\nHost: localhost\r\n\r\n'
 
 // Each waits for seconds and shares nothing with the others.
-describe.concurrent('deadlines (T11)', () => {
+describe.concurrent('deadlines (reliability T11)', () => {
   it('close a connection whose head does not come', async ({ expect }) => {
     await withClient({ deadlines: { headers: '1s' } }, async (client) => {
       await client.send('GET / HTTP/1.1\r\nHost: loc').untilClosed()

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { isLoopback, listedHost, loopbackHost } from './host-check.ts'
 
-describe('loopbackHost (T29)', () => {
+describe('loopbackHost (reliability T29)', () => {
   it.each([
     'localhost',
     'localhost:8080',

@@ -43,7 +43,7 @@ describe('an address', () => {
   })
 })
 
-describe('the address of a handshake', () => {
+describe('the address of a handshake (reliability T19)', () => {
   it.each([
     ['a stranger may say what he likes', '9.9.9.9', '1.1.1.1', '9.9.9.9'],
     ['a proxy is believed', '10.0.0.1', '1.1.1.1', '1.1.1.1'],

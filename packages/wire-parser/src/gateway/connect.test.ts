@@ -177,7 +177,7 @@ describe('authenticate', () => {
     expect(await client.settled()).toBe(`-ERR 'Permissions Violation for Publish to "ada.y"'\r\n`)
   })
 
-  it('does not keep anybody in whose credential has expired', async () => {
+  it('does not keep anybody in whose credential has expired (reliability T9)', async () => {
     let expiresAt = Date.now() + 700
     const rig = await rigWith({ authenticate: () => principal('ada', {}, { expiresAt }) })
     const client = await RawClient.connected(rig.url, says({}))
@@ -268,7 +268,7 @@ describe('limits before and at CONNECT', () => {
     await eventually(() => rig.stat('wire_connections_waiting') === 0)
   })
 
-  it('bound all connections, and those of one principal', async () => {
+  it('bound all connections, and those of one principal (reliability T15)', async () => {
     const rig = await rigWith({ authenticate: byUser, limits: { maxConnections: 3, maxConnectionsPerUser: 1 } })
     const ada = await RawClient.connected(rig.url, says({ user: 'ada', pass: 'right' }))
     expect(await refused(rig.url, says({ user: 'ada', pass: 'right' }))).toBe(
@@ -322,7 +322,7 @@ describe('limits before and at CONNECT', () => {
   })
 })
 
-describe('a client that does not finish CONNECT', () => {
+describe('a client that does not finish CONNECT (reliability T13)', () => {
   it('costs a place for a while: all come back, and others get in', async () => {
     // Hundreds of them in the ordinary run, as many as in the threat they stand for in the long one.
     const count = inject('propertyRuns') >= 100_000 ? 10_000 : 400

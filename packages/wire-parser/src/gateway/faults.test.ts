@@ -259,7 +259,7 @@ describe('a connection that ends', () => {
     await eventually(() => to.received.length >= 2000 * 'MSG a 1 5\r\nhello\r\n'.length)
   })
 
-  it('hundreds of times leaves every counter where it began', async () => {
+  it('hundreds of times leaves every counter where it began (reliability F22)', async () => {
     const rig = await startGateway(await startBroker(binary))
     const count = inject('propertyRuns') >= 100_000 ? 10_000 : 300
     for (let i = 0; i < count; i += 50) {

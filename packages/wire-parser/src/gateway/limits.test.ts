@@ -130,7 +130,7 @@ describe('a rule that only reports', () => {
   })
 })
 
-describe('what clients log in with', () => {
+describe('what clients log in with (reliability T22)', () => {
   const secrets = {
     pass: 'canary-pass',
     auth_token: 'canary-token',
@@ -178,7 +178,7 @@ describe('what clients log in with', () => {
   })
 })
 
-describe('a permission to answer', () => {
+describe('a permission to answer (reliability T4)', () => {
   it('is that of the connection that was asked', async () => {
     const permissions = { publish: { allow: ['ask'] }, allowResponses: true }
     const rig = await rigWith({ policies: { permissions } })

@@ -73,7 +73,7 @@ describe('permissions', () => {
     expect(await answers(rig, commands)).toBe('MSG a.yes 1 0\r\n\r\n')
   })
 
-  it('let a client answer what it was asked, once and for a while', async () => {
+  it('let a client answer what it was asked, once and for a while (reliability T4)', async () => {
     const rig = await rigWith({
       permissions: { publish: { allow: ['ask'] }, allowResponses: { max: 1, ttlMs: 60_000 } },
     })
@@ -86,7 +86,7 @@ describe('permissions', () => {
     expect(await client.settled()).toBe(`${cannotPublish('reply.1')}${cannotPublish('reply.2')}`)
   })
 
-  it('let a client that may only answer publish nothing else', async () => {
+  it('let a client that may only answer publish nothing else (reliability T4)', async () => {
     const server = await startBroker(binary)
     const { url } = await startGateway(server, { policies: { permissions: { allowResponses: true } } })
     const [asking, answering] = [await RawClient.connected(server.url), await RawClient.connected(url)]
@@ -274,7 +274,7 @@ describe('rates', () => {
 })
 
 describe('headers', () => {
-  it('are stripped of what clients must not say, under every spelling a reader may know', async () => {
+  it('are stripped of what clients must not say, under every spelling a reader may know (reliability T5)', async () => {
     const rig = await rigWith({ headers: { strip: ['Secret*', 'Nats-Trace-Dest'] } })
     const forged = block(
       'A: 1\r\nNats-Edge-User: root\r\nSECRET-x : 2\r\n folded\r\nB: 3\n nats-edge-tenant: x\nC: 4\r\n',

@@ -208,7 +208,7 @@ describe.each(inject('natsServers'))('reliability F3: nats-server $version', (bi
   })
 })
 
-describe.each(inject('natsServers'))('a lame duck: nats-server $version', (binary) => {
+describe.each(inject('natsServers'))('reliability F6: a lame duck, nats-server $version', (binary) => {
   const config = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "1s"'
 
   it('sends its clients away by INFO, which leads nowhere around the gateway, then closes them', async () => {

@@ -26,7 +26,7 @@ const states: readonly (readonly [name: string, sent: string | undefined])[] = [
 ]
 
 it.each(states)(
-  `a client that resets or ends %s, ${times} times each, leaves nothing behind`,
+  `reliability F22: a client that resets or ends %s, ${times} times each, leaves nothing behind`,
   async (_name, sent) => {
     const broker = await startFullBroker(newest)
     onTestFinished(() => broker.stop())

@@ -75,7 +75,7 @@ describe('reliability T13: clients that do not finish CONNECT', () => {
   })
 })
 
-describe('a client that sends a byte a second', () => {
+describe('a client that sends a byte a second (reliability T11)', () => {
   it('has until the login has to be done, over TCP and WebSocket', async () => {
     const gateway = await start({ limits: { authTimeoutMs: 2000 } })
     const before = await gateway.state()
