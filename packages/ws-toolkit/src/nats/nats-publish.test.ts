@@ -21,7 +21,7 @@ describe.each(inject('natsServers'))('natsPublish over nats-server $version', (b
     stream = `S${count}`
   })
 
-  it('publishes without an answer', async () => {
+  it('publishes without an answer (F2)', async () => {
     const peer = await connectTo(broker.server)
     const heard: string[] = []
     peer.subscribe('chat.*', {
@@ -40,7 +40,7 @@ describe.each(inject('natsServers'))('natsPublish over nats-server $version', (b
     expect(heard.toSorted()).toEqual(['chat.json {"a":1}', 'chat.lobby hello'])
   })
 
-  it('answers with the place in the stream, and stores a repeated request once', async () => {
+  it('answers with the place in the stream, and stores a repeated request once (F2)', async () => {
     await manager.streams.add({ name: stream, subjects: [`${stream}.>`] })
     const edge = await startEdge((gateway) => {
       gateway

@@ -43,7 +43,7 @@ describe.each(inject('natsServers'))('natsQueue over nats-server $version', (bin
     return message
   }
 
-  it('answers each request with what a worker sends to its reply subject, in any order, once', async () => {
+  it('answers each request with what a worker sends to its reply subject, in any order, once (F3)', async () => {
     const { edge, backend } = await start()
     const client = await edge.open('/json')
     client.ws.send('{"type":"job","id":1,"data":"a"}')
@@ -61,7 +61,7 @@ describe.each(inject('natsServers'))('natsQueue over nats-server $version', (bin
     expect(backend.stats().pending).toBe(0)
   })
 
-  it('streams answers until one has the header Ws-End', async () => {
+  it('streams answers until one has the header Ws-End (F3)', async () => {
     const { edge, backend } = await start({ stream: true })
     const client = await edge.open('/rpc')
     client.ws.send('{"jsonrpc":"2.0","id":1,"method":"job"}')
@@ -116,7 +116,7 @@ describe.each(inject('natsServers'))('natsQueue over nats-server $version', (bin
     expect(await ask(client, { type: 'job', id: 3 })).toMatchObject({ error: { code: 'no_responders' } })
   })
 
-  it('pushes to a client what comes without the last token, in the words of its channel', async () => {
+  it('pushes to a client what comes without the last token, in the words of its channel (F3)', async () => {
     const { edge, backend } = await start({ event: 'news' })
     const client = await edge.open('/json')
     client.ws.send('{"type":"job","id":1}')
@@ -148,14 +148,32 @@ describe.each(inject('natsServers'))('natsQueue over nats-server $version', (bin
     await until('the push to nobody', () => backend.stats().unmatched === before + 1)
   })
 
-  it('bounds what waits, and fails it when the gateway closes', async () => {
+  it.each([false, true])(
+    'forgets what a client cancels: the answer is one for nobody, as a stream %s (F3)',
+    async (stream) => {
+      const { edge, backend } = await start({ stream })
+      const client = await edge.open('/rpc')
+      client.ws.send('{"jsonrpc":"2.0","id":1,"method":"job"}')
+      const message = await job(1)
+      client.ws.send('{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":1}}')
+      expect(JSON.parse(await client.next())).toMatchObject({ id: 1, error: { code: -32800 } })
+      expect(backend.stats()).toMatchObject({ pending: 0, unmatched: 0 })
+      message.respond('1')
+      await until('the answer to nobody', () => backend.stats().unmatched === 1)
+    },
+  )
+
+  it('bounds what waits, and fails it when the gateway closes (F3)', async () => {
     const { edge, backend } = await start({ maxPending: 1 })
     const client = await edge.open('/json')
     client.ws.send('{"type":"job","id":1}')
-    await job(1)
+    const { reply = '' } = await job(1)
     expect(await ask(client, { type: 'job', id: 2 })).toMatchObject({ error: { code: 'overloaded' } })
     backend.close()
     expect(JSON.parse(await client.next())).toMatchObject({ id: 1, error: { code: 'draining' } })
     expect(await ask(client, { type: 'job', id: 3 })).toMatchObject({ error: { code: 'draining' } })
+    // Nobody listens where the answers went.
+    await nats.flush()
+    await expect(worker.request(reply)).rejects.toThrow(/no responders/i)
   })
 })

@@ -35,7 +35,7 @@ describe.each(inject('natsServers'))('natsRequest over nats-server $version', (b
     gateway.channel('/raw').default(natsRequest(nats, 'echo'))
   }
 
-  it('answers a raw channel with text where the reply is UTF-8 and with bytes where it is not', async () => {
+  it('answers a raw channel with text where the reply is UTF-8 and with bytes where it is not (F1)', async () => {
     await service('echo', (message) => void message.respond(message.data))
     const { ws } = await (await startEdge(raw)).open('/raw')
     const seen: [string, boolean][] = []
@@ -106,7 +106,7 @@ describe.each(inject('natsServers'))('natsRequest over nats-server $version', (b
     expect(await subjectOf('own')).toBe('g.own')
   })
 
-  it("tells the service who asks and drops headers that are not the client's to give", async () => {
+  it("tells the service who asks and drops headers that are not the client's to give (F2)", async () => {
     await service('echo', (message) => void message.respond('1'))
     const given = { 'X-Tenant': 'a', 'Nats-Msg-Id': 'x', 'ws-user': 'root', Cookie: 'c', authorization: 'b' }
     const edge = await startEdge((gateway) => {
@@ -149,7 +149,7 @@ describe.each(inject('natsServers'))('natsRequest over nats-server $version', (b
     expect(heard[0]?.headers?.values('traceparent')).toEqual([`00-${span.traceId}-${span.spanId}-01`])
   })
 
-  it('answers with an error for each way to have none', async () => {
+  it('answers with an error for each way to have none (F1)', async () => {
     await service('silent', () => {})
     await service('nonsense', (message) => void message.respond('{'))
     await service('broken', (message) => {
@@ -221,7 +221,7 @@ describe.each(inject('natsServers'))('natsRequest over nats-server $version', (b
     expect(asked).toContainEqual(['ann', 'request', 'orders.yes', '/json', 'ws'])
   })
 
-  it('frees what waits when the client cancels, leaves, or the gateway closes', async () => {
+  it('frees what waits when the client cancels, leaves, or the gateway closes (F1)', async () => {
     await service('silent', () => {})
     const backend = natsRequest(nats, 'silent', { maxPending: 2 })
     const edge = await startEdge((gateway) => {

@@ -43,7 +43,7 @@ describe.each(inject('natsServers'))('natsRoomBus over nats-server $version', (b
     return { edge, nats }
   }
 
-  it('brings messages to members on both servers, once', async () => {
+  it('brings messages to members on both servers, once (F6)', async () => {
     const [a, b] = [await start(), await start()]
     const here = [await join(a.edge, 'lobby'), await join(a.edge, 'lobby')]
     const there = await join(b.edge, 'lobby')

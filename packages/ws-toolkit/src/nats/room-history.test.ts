@@ -75,7 +75,7 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
     return { ws, heard, kinds }
   }
 
-  it('gives who joins the last messages first, on every server', async () => {
+  it('gives who joins the last messages first, on every server (F6)', async () => {
     const shared = place()
     const [a, b] = [await start(shared), await start(shared)]
     const speaker = await a.edge.open('/lobby/0')
@@ -90,7 +90,7 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
     }
   })
 
-  it('has one order for all members of all servers', async () => {
+  it('has one order for all members of all servers (F6)', async () => {
     const shared = place({ perRoom: 1000 })
     const [a, b] = [await start(shared), await start(shared)]
     const listeners = [await listen(a.edge, '/lobby/0'), await listen(b.edge, '/lobby/0')]
