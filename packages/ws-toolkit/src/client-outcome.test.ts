@@ -200,7 +200,7 @@ describe.each(wordsOf)('over $name a client', ({ codec, ask, answered }) => {
     expect(await client.nextJson()).toStrictEqual(answered(1, 'nowhere', new WsError('not_found')))
   })
 
-  it.each(endings)('ends with $code when $end', async ({ code, class: expected, channel, gateway = {}, act }) => {
+  it.each(endings)('ends with $code when $end (F13)', async ({ code, class: expected, channel, gateway = {}, act }) => {
     const rig = await startGateway((made) => made.channel('/', { ...channel, codec }), gateway)
     const client = await rig.connect('/', { autoPong: code !== 1006 })
     if (act !== undefined) await vi.waitFor(() => expect(rig.gateway.registry.size).toBe(1))

@@ -250,7 +250,7 @@ describe('a connection', () => {
     expect(gateway.registry.size).toBe(0)
   })
 
-  it('can be found by its tags and its principal', async () => {
+  it('can be found by its tags and its principal (F14)', async () => {
     const principal = principalOf('ann')
     const { gateway, open } = await startOpen({}, { principal: () => principal })
     const { client, connection } = await open()
@@ -353,7 +353,7 @@ describe('a request to a client', () => {
     await expect(second).rejects.toMatchObject({ code: 'bad_reply', message: 'no' })
   })
 
-  it('ends with its time, its signal, or its connection', async () => {
+  it('ends with its time, its signal, or its connection (F17)', async () => {
     const { open, gateway } = await startOpen({ codec: jsonCodec() })
     const { client, connection } = await open()
     const controller = new AbortController()

@@ -5,7 +5,7 @@ import { jsonCodec, jsonRpc, parseCloseHint } from './index.ts'
 import { gate } from './upgrade/hosts.test-support.ts'
 
 describe.each(ways)('close() under $name', ({ way }) => {
-  it('tells clients, lets requests finish, says goodbye with a hint, and admits nobody (D6)', async () => {
+  it('tells clients, lets requests finish, says goodbye with a hint, and admits nobody (D6, F15)', async () => {
     const door = gate()
     const rig = await startGateway((gateway) => {
       gateway.channel('/', { codec: jsonCodec() }).route('wait', () => door.passed.then(() => 'done'))
@@ -38,7 +38,7 @@ describe.each(ways)('close() under $name', ({ way }) => {
 })
 
 describe('close()', () => {
-  it('says 1001 when nobody comes back', async () => {
+  it('says 1001 when nobody comes back (F15)', async () => {
     const { connect, gateway } = await startGateway((gateway) => gateway.channel('/', { codec: jsonRpc() }))
     const client = await connect()
     await gateway.close({ drainMs: 1000, spreadMs: 0, final: true })
@@ -46,7 +46,7 @@ describe('close()', () => {
     expect(JSON.parse(client.messages[0] ?? '')).toMatchObject({ jsonrpc: '2.0', method: 'going-away' })
   })
 
-  it('cuts at its deadline what does not finish, and what does not answer', async () => {
+  it('cuts at its deadline what does not finish, and what does not answer (F15)', async () => {
     const rig = await startGateway((gateway) => {
       gateway.channel('/', { closeTimeoutMs: 60_000 }).default(() => new Promise(() => {}))
     })
@@ -83,7 +83,7 @@ describe('close()', () => {
     expect((await stuck.closed).code).toBe(1012)
   })
 
-  it('can be hurried by a second call, and by nothing slowed', async () => {
+  it('can be hurried by a second call, and by nothing slowed (F15)', async () => {
     const { connect, gateway } = await startGateway((gateway) =>
       gateway.channel('/').default(() => new Promise(() => {})),
     )

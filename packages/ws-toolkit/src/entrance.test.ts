@@ -101,7 +101,7 @@ describe.each(hosts)('the way in under $name', ({ start }) => {
     expect(Number(retryAfter)).toBeGreaterThan(0)
   })
 
-  it('counts a principal that a middleware has found, before onConnect', async () => {
+  it('counts a principal that a middleware has found, before onConnect (F11)', async () => {
     let connects = 0
     const { host } = await startGateway(
       (gateway) => {
@@ -224,7 +224,7 @@ describe('a channel', () => {
     ['/files/*', '/files/a/b/c', {}],
     ['/opt/:x?', '/opt', {}],
     ['/opt/:x?', '/opt/1', { x: '1' }],
-  ])('at %s is found by %s', async (path, target, params) => {
+  ])('at %s is found by %s (F14)', async (path, target, params) => {
     const { connect, gateway } = await startGateway((gateway) => gateway.channel(path))
     await connect(target)
     const [connection] = gateway.registry
@@ -258,7 +258,7 @@ describe('a channel', () => {
     expect([...gateway.registry][0]?.path).toBe('/:any')
   })
 
-  it('speaks the first subprotocol of the client that it knows', async () => {
+  it('speaks the first subprotocol of the client that it knows (F14)', async () => {
     const { connect, gateway, host } = await startGateway((gateway) => {
       gateway.channel('/', { subprotocols: ['v2', 'v1'], requireSubprotocol: true })
     })
@@ -363,7 +363,7 @@ describe('a channel', () => {
 })
 
 describe('the limits of a gateway', () => {
-  it('are never exceeded by a burst (D6)', async () => {
+  it('are never exceeded by a burst (D6, F11)', async () => {
     const limit = fleetSize(1000)
     let most = 0
     const { host, gateway } = await startGateway(
@@ -391,7 +391,7 @@ describe('the limits of a gateway', () => {
     expect(statOf(gateway, 'connections_free')).toBe(0)
   })
 
-  it('hold for each address, and for each of the addresses clientIp gives', async () => {
+  it('hold for each address, and for each of the addresses clientIp gives (F11)', async () => {
     const { connect, host } = await startGateway((gateway) => gateway.channel('/:ip'), {
       maxConnectionsPerIp: 1,
       clientIp: (c) => c.req.path.slice(1),
@@ -401,7 +401,7 @@ describe('the limits of a gateway', () => {
     expect((await refusal(host, '/a')).status).toBe(503)
   })
 
-  it('hold for the rate of upgrades', async () => {
+  it('hold for the rate of upgrades (F11)', async () => {
     const { connect, host } = await startGateway((gateway) => gateway.channel('/'), { maxUpgradesPerSecond: 2 })
     await connect()
     await connect()
@@ -451,7 +451,7 @@ describe('the limits of a gateway', () => {
     await connect()
   })
 
-  it('are back to the start after handshakes that come to nothing at every step', async () => {
+  it('are back to the start after handshakes that come to nothing at every step (F11)', async () => {
     const runs = inject('propertyRuns') > 1000 ? 100_000 : 300
     const { host, gateway } = await startGateway((gateway) => {
       gateway
@@ -485,7 +485,7 @@ describe('the limits of a gateway', () => {
 })
 
 describe('the rates of a channel', () => {
-  it('stop the reading by default, and lose nothing', async () => {
+  it('stop the reading by default, and lose nothing (F11)', async () => {
     const rig = await startGateway((gateway) =>
       gateway.channel('/', { messagesPerSecond: 100 }).default((request) => request.data),
     )
@@ -520,7 +520,7 @@ describe('the rates of a channel', () => {
     expect(await client.next()).toHaveLength(1000)
   })
 
-  it('are answered with an error where that was asked for', async () => {
+  it('are answered with an error where that was asked for (F11)', async () => {
     const { jsonCodec } = await import('./codec/json.ts')
     const { connect } = await startGateway((gateway) => {
       gateway.channel('/', { codec: jsonCodec(), messagesPerSecond: 1, onExceeded: 'error' }).route('x', () => 'fine')
@@ -538,7 +538,7 @@ describe('the rates of a channel', () => {
   it.each([
     ['close', {}],
     ['error', { dispatcher: { message: () => {} } }],
-  ] as const)('close with 1008 with %s %j', async (onExceeded, options) => {
+  ] as const)('close with 1008 with %s %j (F11)', async (onExceeded, options) => {
     const { connect } = await startGateway((gateway) =>
       gateway.channel('/', { messagesPerSecond: 1, onExceeded, ...options }),
     )

@@ -34,7 +34,7 @@ describe('the numbers of a gateway', () => {
     )
   })
 
-  it('hold what went on, of those who are here and of those who are gone', async () => {
+  it('hold what went on, of those who are here and of those who are gone (F21)', async () => {
     const rig = await startGateway((gateway) => {
       gateway
         .channel('/', { codec: jsonCodec() })
@@ -76,7 +76,7 @@ describe('the numbers of a gateway', () => {
     ])
   })
 
-  it('and events tell of each connection, and of each step of its going', async () => {
+  it('and events tell of each connection, and of each step of its going (F21)', async () => {
     const rig = await startGateway((gateway) => gateway.channel('/:room', { subprotocols: ['v1'] }), {
       principal: () => principalOf('ann'),
     })

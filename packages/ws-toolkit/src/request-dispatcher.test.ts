@@ -455,7 +455,7 @@ describe('order', () => {
     await vi.waitFor(() => expect(started).toStrictEqual(['fast', 'slow']))
   })
 
-  it('by key runs one request of a key at a time, in order, and other keys beside it', async () => {
+  it('by key runs one request of a key at a time, in order, and other keys beside it (F23)', async () => {
     const running = new Map<string, number>()
     const trace = new Map<string, number[]>()
     let together = 0
@@ -523,7 +523,7 @@ describe('streams', () => {
     ])
   })
 
-  it('are returned when the client cancels, and answered with that', async () => {
+  it('are returned when the client cancels, and answered with that (F20)', async () => {
     let returned = false
     const { connect } = await start({ codec: jsonRpc() }, (channel) =>
       channel.route('forever', async function* forever(request) {
@@ -545,7 +545,7 @@ describe('streams', () => {
     await vi.waitFor(() => expect(returned).toBe(true))
   })
 
-  it('are returned when the connection ends, even in the middle of a value', async () => {
+  it('are returned when the connection ends, even in the middle of a value (F20)', async () => {
     let returned = 0
     const endless: AsyncIterable<string> = {
       [Symbol.asyncIterator]: () => ({
@@ -624,7 +624,7 @@ describe('streams', () => {
     expect(await client.nextJson()).toMatchObject({ error: { code: 'bad_reply' } })
   })
 
-  it('are asked for more only while little waits for the client', async () => {
+  it('are asked for more only while little waits for the client (F20)', async () => {
     let made = 0
     const piece = 'x'.repeat(10_000)
     const { connect, gateway } = await start({ sendBufferBytes: 200_000, lowWaterBytes: 50_000 }, (channel) =>
@@ -662,7 +662,7 @@ describe('JSON-RPC', () => {
     params,
   })
 
-  it('answers a batch with one message, in which no notification and every fault has its place', async () => {
+  it('answers a batch with one message, in which no notification and every fault has its place (F17)', async () => {
     const { connect } = await start({ codec: jsonRpc() }, (channel) =>
       channel
         .route('double', async ({ data }) => ((data as number[])[0] ?? 0) * 2)
@@ -726,7 +726,7 @@ describe('JSON-RPC', () => {
     expect(await client.nextJson()).toMatchObject({ id: 4 })
   })
 
-  it('aborts what is cancelled, and answers at once what had not begun', async () => {
+  it('aborts what is cancelled, and answers at once what had not begun (F17)', async () => {
     const door = doors()
     const began: unknown[] = []
     const { connect } = await start({ codec: jsonRpc(), concurrency: 1 }, (channel) =>

@@ -57,7 +57,7 @@ function memoryBus(
 }
 
 describe.each(ways)('a room under $name', ({ way }) => {
-  it('gives every member what is said, but not the one who says it', async () => {
+  it('gives every member what is said, but not the one who says it (F6)', async () => {
     const { connect, gateway } = await startRooms(way)
     const [ann, bob, eve] = await Promise.all([connect('/a'), connect('/a'), connect('/b')])
     await vi.waitFor(() => expect(gateway.rooms.room('a').size).toBe(2))
@@ -148,7 +148,7 @@ describe('a room', () => {
     expect(statOf(gateway, 'limits_hit_total', { limit: 'rooms' })).toBe(1)
   })
 
-  it('frames what is said once, however many members it has', async () => {
+  it('frames what is said once, however many members it has (F6)', async () => {
     const { connect, gateway } = await startRooms()
     const clients = await Promise.all([connect('/a'), connect('/a'), connect('/a')])
     await vi.waitFor(() => expect(gateway.rooms.room('a').size).toBe(3))
@@ -203,7 +203,7 @@ describe('a room on several servers', () => {
     },
   )
 
-  it('is subscribed while it has members here, and no longer', async () => {
+  it('is subscribed while it has members here, and no longer (F6)', async () => {
     const bus = memoryBus('remote')()
     const { connect, gateway } = await startRooms({ roomBus: bus })
     const [one, two] = [await connect('/a'), await connect('/a')]
@@ -352,7 +352,7 @@ function pastOf(count: number, text: (number: number) => string = (number) => `p
 }
 
 describe('a room with a past', () => {
-  it('is joined without a gap and without a repetition', async () => {
+  it('is joined without a gap and without a repetition (F6)', async () => {
     const past = pastOf(3)
     const { connect, gateway, door, joined } = await startRewinding(past)
     const client = await connect()

@@ -64,7 +64,7 @@ async function rest(client: TestClient): Promise<number[]> {
 }
 
 describe.each(['auto', 'plain'] as const)('a client that does not read, transport %s', (transport) => {
-  it('is closed with 4108 by default, with no more held for it than its bound and one message (D3)', async () => {
+  it('is closed with 4108 by default, with no more held for it than its bound and one message (D3, F12)', async () => {
     const slow = await slowClient({ closeTimeoutMs: 200 }, transport)
     const { connection } = slow
     let most = 0
@@ -83,14 +83,14 @@ describe.each(['auto', 'plain'] as const)('a client that does not read, transpor
     ])
   })
 
-  it('gets the close frame when it reads on in time', async () => {
+  it('gets the close frame when it reads on in time (F12)', async () => {
     const { connection, client } = await slowClient({}, transport)
     await fill((number) => connection.send(numbered(number)))
     client.ws.resume()
     expect(await client.closed).toStrictEqual({ code: 4108, reason: 'slow consumer' })
   })
 
-  it('loses the newest messages with drop-newest, and no others', async () => {
+  it('loses the newest messages with drop-newest, and no others (F12)', async () => {
     const slow = await slowClient({ overflow: 'drop-newest' }, transport)
     const taken = await fill((number) => slow.connection.send(numbered(number)))
     expect(slow.connection.send('dropped')).toBe(false)
@@ -102,7 +102,7 @@ describe.each(['auto', 'plain'] as const)('a client that does not read, transpor
     await vi.waitFor(() => expect(slow.client.messages.at(-1)).toBe('1000000:again'))
   })
 
-  it('loses the oldest messages that wait with drop-oldest, and gets the newest', async () => {
+  it('loses the oldest messages that wait with drop-oldest, and gets the newest (F12)', async () => {
     const slow = await slowClient({ overflow: 'drop-oldest' }, transport)
     const { connection, client, gateway } = slow
     for (let number = 0; number < 1500; number += 1) {
@@ -118,7 +118,7 @@ describe.each(['auto', 'plain'] as const)('a client that does not read, transpor
     expect(got.every((number, index) => index === 0 || number > (got[index - 1] ?? 0))).toBe(true)
   })
 
-  it('gets only the latest message of each key with coalesce', async () => {
+  it('gets only the latest message of each key with coalesce (F12)', async () => {
     const slow = await slowClient({ overflow: 'coalesce' }, transport)
     const { connection, client, gateway } = slow
     for (let number = 0; number < 1500; number += 1) {
@@ -138,7 +138,7 @@ describe.each(['auto', 'plain'] as const)('a client that does not read, transpor
     expect(connection.state).toBe('closing')
   })
 
-  it('makes sent() wait with block, and send() say no', async () => {
+  it('makes sent() wait with block, and send() say no (F12)', async () => {
     const { connection, client } = await slowClient({ overflow: 'block' }, transport)
     const taken = await fill((number) => connection.send(numbered(number)))
     expect(connection.send('no')).toBe(false)
@@ -198,7 +198,7 @@ describe.each(['auto', 'plain'] as const)('a client that does not read, transpor
   })
 
   it.each(['drop-oldest', 'drop-newest', 'coalesce'] as const)(
-    'loses no answer with %s, among however many messages that are dropped',
+    'loses no answer with %s, among however many messages that are dropped (F12)',
     async (overflow) => {
       const { connection, client, gateway } = await slowClient({ overflow }, transport)
       if (!(connection instanceof ChannelConnection)) throw new Error('not one of ours')
@@ -250,7 +250,7 @@ describe.each(['auto', 'plain'] as const)('a client that does not read, transpor
 })
 
 describe('a client that does not read', () => {
-  it('is closed with 4108 when it takes nothing for sendTimeoutMs, however little waits (D3)', async () => {
+  it('is closed with 4108 when it takes nothing for sendTimeoutMs, however little waits (D3, F12)', async () => {
     const slow = await slowClient({
       sendTimeoutMs: 200,
       closeTimeoutMs: 100,

@@ -146,7 +146,7 @@ describe('wsGateway()', () => {
     await gateway.close({ drainMs: 0 })
   })
 
-  it('ends with its signal', async () => {
+  it('ends with its signal (F15)', async () => {
     const controller = new AbortController()
     const { connect, gateway } = await startGateway((gateway) => gateway.channel('/').default(() => undefined), {
       signal: controller.signal,
@@ -157,7 +157,7 @@ describe('wsGateway()', () => {
     await vi.waitFor(() => expect(gateway.state).toBe('closed'))
   })
 
-  it('tells of no payload and of no credential', async () => {
+  it('tells of no payload and of no credential (F21)', async () => {
     const rig = await startGateway(
       (gateway) => {
         gateway
@@ -215,7 +215,7 @@ describe('wsGateway()', () => {
     })
   })
 
-  it('kicks whom it is told to', async () => {
+  it('kicks whom it is told to (F14)', async () => {
     const { connect, gateway } = await startGateway((gateway) =>
       gateway.channel('/:name').default((request) => request.data),
     )

@@ -197,7 +197,7 @@ describe('jsonRpc()', () => {
     expect(decode(codec, '{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":1e999}}').type).toBe('ignored')
   })
 
-  it('reads batches of one to maxBatch requests', () => {
+  it('reads batches of one to maxBatch requests (F17)', () => {
     const request = { jsonrpc: '2.0', id: 1, method: 'a' }
     expect(decode(codec, [request, 5])).toMatchObject({
       type: 'batch',
@@ -228,7 +228,7 @@ describe('jsonRpc()', () => {
     expect(decode(codec, '[[1]]')).toMatchObject({ items: [{ type: 'invalid', id: undefined }] })
   })
 
-  it('answers requests, and never notifications', () => {
+  it('answers requests, and never notifications (F17)', () => {
     expect(codec.reply(to, { a: 1 })).toBe('{"jsonrpc":"2.0","id":7,"result":{"a":1}}')
     // A response has a result or an error (JSON-RPC 2.0, section 5).
     expect(codec.reply(to, undefined)).toBe('{"jsonrpc":"2.0","id":7,"result":null}')
@@ -248,7 +248,7 @@ describe('jsonRpc()', () => {
     }
   })
 
-  it('sends many answers as notifications before the result', () => {
+  it('sends many answers as notifications before the result (F17)', () => {
     expect(codec.item(to, 'x')).toBe('{"jsonrpc":"2.0","method":"$/stream","params":{"id":7,"value":"x"}}')
     expect(codec.end(to)).toBe('{"jsonrpc":"2.0","id":7,"result":null}')
   })

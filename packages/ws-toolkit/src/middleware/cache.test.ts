@@ -31,7 +31,7 @@ function counting(): { (): string; calls: number } {
 }
 
 describe('cache', () => {
-  it('gives what it has for as long as ttlMs says', async () => {
+  it('gives what it has for as long as ttlMs says (F24)', async () => {
     const middleware = cache(options)
     const handler = counting()
     expect(run([middleware], handler)).toBe('answer 1')
@@ -90,7 +90,7 @@ describe('cache', () => {
     expect(handler.calls).toBe(3)
   })
 
-  it('never gives one principal, route or channel what another was told', () => {
+  it('never gives one principal, route or channel what another was told (F24)', () => {
     const middleware = cache(options)
     const handler = counting()
     const askers = [
@@ -114,14 +114,14 @@ describe('cache', () => {
     expect(handler.calls).toBe(2)
   })
 
-  it('gives all principals the same where it is shared', () => {
+  it('gives all principals the same where it is shared (F24)', () => {
     const middleware = cache({ ...options, shared: true })
     const handler = counting()
     for (const id of ['jo', 'al']) run([middleware], handler, requestOf({ connection: { principal: principalOf(id) } }))
     expect(handler.calls).toBe(1)
   })
 
-  it('keeps no error, and gives it to all who waited', async () => {
+  it('keeps no error, and gives it to all who waited (F24)', async () => {
     const middleware = cache(options)
     const handler = manualHandler()
     const codes = [1, 2, 3].map(() => codeOf(() => run([middleware], handler)))
@@ -140,7 +140,7 @@ describe('cache', () => {
     expect(run([middleware], counting())).toBe('answer 1')
   })
 
-  it('keeps every reply, each with its options, and plays them in order (D14)', async () => {
+  it('keeps every reply, each with its options, and plays them in order (D14, F24)', async () => {
     const middleware = cache(options)
     const requests = [requestOf(), requestOf(), requestOf()]
     const handler = manualHandler()
@@ -194,7 +194,7 @@ describe('cache', () => {
     expect(handler.calls).toHaveLength(1)
   })
 
-  it('aborts the call when nobody waits any more, and begins anew', async () => {
+  it('aborts the call when nobody waits any more, and begins anew (F24)', async () => {
     const middleware = cache(options)
     const handler = manualHandler()
     const requests = [requestOf(), requestOf()]
@@ -226,7 +226,7 @@ describe('cache', () => {
     expect(handler.calls[0]?.request.reply('nobody')).toBe(false)
   })
 
-  it('gives what is stale while one call fetches what is new', async () => {
+  it('gives what is stale while one call fetches what is new (F24)', async () => {
     const middleware = cache({ ...options, staleMs: 5000 })
     const first = manualHandler()
     const reply = run([middleware], first)
@@ -289,7 +289,7 @@ describe('cache', () => {
     expect(await waiting).toBe('new')
   })
 
-  it('keeps so many answers, the last used ones (D14)', () => {
+  it('keeps so many answers, the last used ones (D14, F24)', () => {
     const middleware = cache({ key: ({ key }) => key, ttlMs: 1000, maxEntries: 2 })
     const handler = counting()
     for (const key of ['a', 'b', 'a', 'c']) run([middleware], handler, requestOf({ key }))

@@ -125,7 +125,7 @@ describe('tracing', () => {
     expect(tracer.spans).toMatchObject([{ attributes: { 'error.type': 'bad_reply' }, ends: 1 }])
   })
 
-  it('throws where there is no tracer (D26)', () => {
+  it('throws where there is no tracer (D26, F22)', () => {
     for (const tracer of [undefined, null, {}]) {
       expect(() => tracing({ tracer: tracer as never })).toThrow('tracing.tracer: is no tracer; pass trace.getTracer')
     }
@@ -133,7 +133,7 @@ describe('tracing', () => {
     expect(() => tracing({ tracer: testTracer(), names: 1 } as never)).toThrow('there is no option "names"')
   })
 
-  it('is a child of the traceparent in the message, and linked to the upgrade', () => {
+  it('is a child of the traceparent in the message, and linked to the upgrade (F22)', () => {
     const tracer = testTracer()
     const traceparent = '00-11111111111111111111111111111111-2222222222222222-01'
     void run([tracing({ tracer })], () => 1, requestOf({ data: { traceparent: inbound }, connection: { traceparent } }))
@@ -167,7 +167,7 @@ describe('tracing', () => {
     expect(traceHeadersOf(requestOf())).toStrictEqual({})
   })
 
-  it('makes no span of what is not sampled, and passes its traceparent on', () => {
+  it('makes no span of what is not sampled, and passes its traceparent on (F22)', () => {
     const tracer = testTracer()
     const middleware = tracing({ tracer, sample: ({ key }) => key === 'yes' })
     const headersFor = (key: string, data?: unknown): unknown =>
@@ -193,7 +193,7 @@ describe('tracing of upgrades', () => {
     return app
   }
 
-  it('makes a span of each, a child of the header, and says what its requests are linked to', async () => {
+  it('makes a span of each, a child of the header, and says what its requests are linked to (F22)', async () => {
     const tracer = testTracer()
     const headers = { traceparent: inbound, tracestate: 'vendor=1,other=2' }
     const response = await appWith(tracer, 200).request('/ws/lobby', { headers })

@@ -29,7 +29,7 @@ function start(
 const echo = (gateway: WsGateway): unknown => gateway.channel('/echo').default(({ data }) => data)
 
 describe('testGateway()', () => {
-  it('carries text, bytes and fragments through the real handshake and back', async () => {
+  it('carries text, bytes and fragments through the real handshake and back (F16)', async () => {
     const rig = start(echo)
     const client = await rig.connect('/echo')
     client.send('hello')
@@ -154,7 +154,7 @@ describe('chaos', () => {
     )
   })
 
-  it('draws the same from the same seed', async () => {
+  it('draws the same from the same seed (F16)', async () => {
     const arrivals = async (seed: number): Promise<number[]> => {
       const rig = start(echo, { seed, chaos: { toClient: { chunkBytes: [1, 60] } } })
       const client = await rig.connect('/echo')
@@ -223,7 +223,7 @@ describe('time', () => {
     vi.useRealTimers()
   })
 
-  it('passes by fake timers: a half-open client is reaped by the heartbeat', async () => {
+  it('passes by fake timers: a half-open client is reaped by the heartbeat (F16)', async () => {
     const rig = start((gateway) => {
       gateway.channel('/', { heartbeatMs: 25_000, heartbeatTimeoutMs: 10_000 })
     })
@@ -248,7 +248,7 @@ describe('leakReport()', () => {
     permissions: { allows: () => true, covers: () => 'all' },
   }
 
-  it('names what is held, and is empty when all of it is back', async () => {
+  it('names what is held, and is empty when all of it is back (F16)', async () => {
     let finish: ((value: string) => void) | undefined
     const rig = start(
       (gateway) => {
