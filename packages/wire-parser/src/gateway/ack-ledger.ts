@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { Fifo } from './fifo.ts'
 
 /** Commands of which the client sees one answer, or none, for the `end - start` the server sends. */
 interface Group {
@@ -20,10 +21,10 @@ interface Owed {
 export class AckLedger {
   #sent = 0
   #seen = 0
-  readonly #owed: Owed[] = []
-  readonly #groups: Group[] = []
+  readonly #owed = new Fifo<Owed>()
+  readonly #groups = new Fifo<Group>()
   /** For each PING under way, its place among the commands. */
-  readonly #pings: number[] = []
+  readonly #pings = new Fifo<number>()
 
   /** Notes a command that went to the server. */
   sent(): void {
@@ -44,7 +45,7 @@ export class AckLedger {
   /** Notes an answer of the server; whether the client is to see it. `settle()` follows once it is on its way. */
   seen(isError: boolean): boolean {
     const place = this.#seen++
-    const group = this.#groups[0]
+    const group = this.#groups.first
     if (group === undefined || place < group.start) return true
     const isLast = place === group.end - 1
     if (isLast) this.#groups.shift()
@@ -55,7 +56,7 @@ export class AckLedger {
 
   /** Gives the answers whose turn has come. */
   settle(): void {
-    for (let owed = this.#owed[0]; owed !== undefined && owed.after <= this.#seen; owed = this.#owed[0]) {
+    for (let owed = this.#owed.first; owed !== undefined && owed.after <= this.#seen; owed = this.#owed.first) {
       this.#owed.shift()
       owed.answer()
     }
@@ -74,7 +75,7 @@ export class AckLedger {
     const place = this.#pings.shift()
     if (place === undefined) return
     this.#seen = Math.max(this.#seen, place)
-    while ((this.#groups[0]?.end ?? Infinity) <= this.#seen) this.#groups.shift()
+    while ((this.#groups.first?.end ?? Infinity) <= this.#seen) this.#groups.shift()
     this.settle()
     this.#seen = Math.max(this.#seen, place + 1)
   }

@@ -102,6 +102,40 @@ describe('reliability F9: a client that takes nothing', () => {
   })
 })
 
+// What takes longer for each of them the more there are takes minutes for so many.
+describe('reliability T17: a client that asks for the same a hundred thousand times at once', () => {
+  const count = 100_000
+  const denied = `-ERR 'Permissions Violation for Subscription to "no.x"'\r\n`
+
+  it.each([
+    ['PING', 'PING\r\n'.repeat(4 * count), 'PONG\r\n'.length * 4 * count],
+    ['SUB of what is denied', 'SUB no.x 99999\r\n'.repeat(count), denied.length * count],
+  ])(
+    '%s is answered as often, and others meanwhile',
+    async (_name, commands, expectedBytes) => {
+      const config =
+        'authorization { users: [{ user: ada, password: p, permissions: { subscribe: { deny: "no.>" } } }] }'
+      const rig = await startGateway(await startBroker(binary, { config }))
+      const login = plainConnect.replace('{', '{"user":"ada","pass":"p",')
+      const [client, other] = [await RawClient.connected(rig.url, login), await RawClient.connected(rig.url, login)]
+      client.send(Array.from({ length: 9000 }, (_, sid) => `SUB a.${sid} ${sid}\r\n`).join(''))
+      await client.settled()
+      client.clear()
+      let bytes = 0
+      client.socket.removeAllListeners('data').on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+      })
+      client.send(commands)
+      await eventually(() => bytes > 0)
+      await other.settled()
+      await eventually(() => bytes >= expectedBytes, 60_000)
+      // The server asks for signs of life as it likes.
+      expect([0, 6, 12, 18]).toContain(bytes - expectedBytes)
+    },
+    60_000,
+  )
+})
+
 describe('a server that takes nothing', () => {
   it('holds its client back, which loses nothing', async () => {
     const sockets: Socket[] = []

@@ -3,6 +3,7 @@ import type { OperationView, VerbCode } from '../operation.ts'
 import { Parser } from '../parser.ts'
 import type { ParserOptions, ParserSink } from '../parser-sink.ts'
 import { ByteBlock, compact } from './byte-block.ts'
+import { Fifo } from './fifo.ts'
 import type { Outlet } from './outlet.ts'
 import { operationBytes } from './seen-operation.ts'
 import type { Subscription } from './subscription-table.ts'
@@ -33,13 +34,15 @@ interface Pending {
   readonly verb: VerbCode
   readonly subscription: Subscription | undefined
   /** Makes the decision when it is its turn. */
-  readonly decide: (() => Outcome) | undefined
+  decide: (() => Outcome) | undefined
   /** Undefined while the decision is not made. */
   settled: { readonly effect: Effect | undefined } | undefined
 }
 
 // A held operation above this is taken with the buffer it is in.
 const copiedBytes = 4096
+// What one that waits costs beside its bytes.
+const overheadBytes = 128
 const pausedFor = { backPressure: 1, decisions: 2 } as const
 
 /**
@@ -52,7 +55,7 @@ export class Flow {
   readonly #outlet: Outlet
   readonly #owner: FlowOwner
   readonly #limits: FlowLimits
-  readonly #pending: Pending[] = []
+  readonly #pending = new Fifo<Pending>()
   #waiting = 0
   #pendingBytes = 0
   /** Reads that wait, from the first operation that was not decided or the other side has no room for. */
@@ -212,7 +215,7 @@ export class Flow {
   /** Reads nothing any more. */
   close(): void {
     this.#isClosed = true
-    this.#pending.length = 0
+    this.#pending.clear()
     this.#unread = []
     this.parser.close()
   }
@@ -282,7 +285,7 @@ export class Flow {
 
   #add(pending: Pending): void {
     this.#pending.push(pending)
-    this.#pendingBytes += pending.bytes.length
+    this.#pendingBytes += pending.bytes.length + overheadBytes
   }
 
   #isFull(): boolean {
@@ -311,10 +314,10 @@ export class Flow {
   }
 
   #drain(): void {
-    for (let first = this.#pending[0]; first !== undefined; first = this.#pending[0]) {
+    for (let first = this.#pending.first; first !== undefined; first = this.#pending.first) {
       if (first.settled === undefined && !this.#decideFirst(first)) break
       this.#pending.shift()
-      this.#pendingBytes -= first.bytes.length
+      this.#pendingBytes -= first.bytes.length + overheadBytes
       this.#carryOut(first)
       if (this.#isClosed) return
     }
@@ -327,8 +330,8 @@ export class Flow {
     const outcome = first.decide?.()
     if (first.decide === undefined) return false
     if (outcome instanceof Promise) {
-      this.#pending[0] = { ...first, decide: undefined }
-      this.#await(this.#pending[0], outcome)
+      first.decide = undefined
+      this.#await(first, outcome)
       return false
     }
     first.settled = { effect: outcome }

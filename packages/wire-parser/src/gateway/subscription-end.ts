@@ -53,11 +53,7 @@ export function endDelivered(session: Session, subscription: Subscription): void
 /** Forgets a SUB that the server refuses: it is no subscription. */
 export function forgetRefused(subscriptions: SubscriptionTable, error: string): void {
   const quoted = /^permissions violation for subscription to "([^"]*)"(?: using queue "([^"]*)")?/i.exec(error)
-  if (quoted === null) return
-  for (const subscription of subscriptions.values()) {
-    const { subject, queue } = subscription
-    if (subject === quoted[1] && queue === quoted[2]) subscriptions.delete(subscription)
-  }
+  if (quoted?.[1] !== undefined) subscriptions.refused(quoted[1], quoted[2])
 }
 
 function askAgain(session: Session, subscription: Subscription): void {

@@ -75,4 +75,36 @@ describe('SubscriptionTable', () => {
     expect(table.find(msg('2999'))).toBeDefined()
     expect(table.size).toBe(0)
   })
+
+  it('forgets what the server refuses, by subject and queue, and nothing else', () => {
+    const table = new SubscriptionTable()
+    for (const sid of ['1', '2', '3']) added(table, sid)
+    table.add(sub('4', 'b'), false)
+    const queued = table.add(viewOf({ verb: 'SUB', subject: 'b', queue: 'q', sid: '5' }, 'client'), false)
+    table.leave(added(table, '6'), 0)
+    table.refused('a', undefined)
+    expect([...table.values()].map(({ sid }) => Buffer.from(sid).toString())).toEqual(['4', '5'])
+    // Messages of one that leaves may be on their way from before.
+    expect(table.find(msg('6'))).toBeDefined()
+    table.refused('b', 'other')
+    added(table, '7')
+    table.refused('a', undefined)
+    table.refused('b', undefined)
+    expect([...table.values()]).toEqual([queued])
+    table.refused('b', 'q')
+    table.refused('b', 'q')
+    expect(table.size).toBe(0)
+  })
+
+  // A look at all of them for each refusal takes minutes.
+  it('hears of a hundred thousand refusals without a look at what is subscribed to', () => {
+    const table = new SubscriptionTable()
+    for (let sid = 0; sid < 10_000; sid += 1) table.add(sub(`${sid}`, `subject.${sid}`), false)
+    const refused = sub('refused', 'no')
+    for (let count = 0; count < 100_000; count += 1) {
+      table.add(refused, false)
+      table.refused('no', undefined)
+    }
+    expect(table.size).toBe(10_000)
+  })
 })

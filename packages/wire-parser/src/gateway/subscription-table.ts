@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { OperationView } from '../operation.ts'
+import { ChurnMap } from './churn-map.ts'
 
 /** One SUB of a connection. */
 export interface Subscription {
@@ -31,7 +32,9 @@ const maxLeaving = 1024
 
 /** The subscriptions of one connection, found by the bytes of their sid. */
 export class SubscriptionTable {
-  readonly #byKey = new Map<number | string, Subscription>()
+  readonly #byKey = new ChurnMap<number | string, Subscription>()
+  /** By subject and queue, for the words of a refusal; kept once the server has refused one. */
+  #byWords: ChurnMap<string, Set<Subscription>> | undefined
   #leaving: Leaving[] = []
   #lastKey: number | string = -1
   #last: Subscription | undefined
@@ -77,6 +80,7 @@ export class SubscriptionTable {
       isEnded: false,
     }
     this.#byKey.set(key, subscription)
+    this.#index(subscription)
     this.#lastKey = -1
     this.#size++
     return subscription
@@ -99,6 +103,23 @@ export class SubscriptionTable {
     this.#forget({ subscription, pong: 0 })
   }
 
+  /** The server has refused to subscribe to this: none of these is a subscription. */
+  refused(subject: string, queue: string | undefined): void {
+    if (this.#byWords === undefined) {
+      this.#byWords = new ChurnMap()
+      for (const subscription of this.values()) this.#index(subscription)
+    }
+    for (const subscription of this.#byWords.get(wordsOf({ subject, queue })) ?? []) this.delete(subscription)
+  }
+
+  #index(subscription: Subscription): void {
+    if (this.#byWords === undefined) return
+    const words = wordsOf(subscription)
+    const same = this.#byWords.get(words)
+    if (same === undefined) this.#byWords.set(words, new Set([subscription]))
+    else same.add(subscription)
+  }
+
   /** Forgets those that left before the PING of this PONG. */
   ponged(pongs: number): void {
     while ((this.#leaving[0]?.pong ?? Infinity) <= pongs) this.#forget(this.#leaving.shift())
@@ -109,7 +130,14 @@ export class SubscriptionTable {
     const { subscription } = leaving
     this.#lastKey = -1
     if (this.#byKey.get(subscription.key) === subscription) this.#byKey.delete(subscription.key)
+    const words = wordsOf(subscription)
+    const same = this.#byWords?.get(words)
+    if (same?.delete(subscription) === true && same.size === 0) this.#byWords?.delete(words)
   }
+}
+
+function wordsOf({ subject, queue }: Pick<Subscription, 'subject' | 'queue'>): string {
+  return queue === undefined ? subject : `${subject} ${queue}`
 }
 
 // Client libraries number their subscriptions, so a number is made of digits without making a string first. A sid is any
