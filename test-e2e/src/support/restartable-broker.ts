@@ -26,13 +26,14 @@ export class RestartableBroker {
     return new RestartableBroker(options, dataDir, await startNatsServer({ ...options, dataDir }))
   }
 
-  /** Resolves when it answers again. */
-  async restart(how: 'killed' | 'stopped'): Promise<void> {
+  /** Resolves when it answers again, after it was away for so long. */
+  async restart(how: 'killed' | 'stopped', downMs = 0): Promise<void> {
     if (how === 'killed') {
       this.#server.kill('SIGKILL')
       await this.#server.exited
     }
     await this.#server.stop()
+    await delay(downMs)
     const { websocketUrl } = this
     const websocket = websocketUrl === undefined ? false : { port: Number(new URL(websocketUrl).port) }
     const port = Number(new URL(this.url).port)
