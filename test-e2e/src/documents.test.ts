@@ -80,6 +80,43 @@ describe('README.md', () => {
   })
 })
 
+describe('docs/reliability.md', () => {
+  const rows = text('docs/reliability.md')
+    .split('\n')
+    .filter((line) => /^\| [FT]\d/.test(line))
+  const testsOf = (row: string): string[] =>
+    Array.from(row.matchAll(/\]\(\.\.\/([^)]+\.test\.ts)\)/g), ([, path = '']) => path)
+  const idsOf = (row: string): string[] => (/^\| ([^|]+) \|/.exec(row)?.[1] ?? '').split(', ')
+
+  it.each(rows.map((row) => [idsOf(row).join(', '), row]))(
+    'names for %s only tests with that in a title',
+    (_ids, row) => {
+      const tests = testsOf(row)
+      expect(tests).not.toEqual([])
+      const titled = (path: string): boolean =>
+        idsOf(row).some((id) => new RegExp(`reliability ((and|[FT]\\d+),? )*${id}\\b`).test(text(path)))
+      expect(tests.filter((path) => !titled(path))).toEqual([])
+    },
+  )
+
+  it('leaves out no fault that a title names', () => {
+    const folders = ['test-e2e', 'apps/edge', 'packages/wire-parser', 'packages/rest-proxy', 'packages/ws-toolkit']
+    const files = [...folders, 'packages/embedded-nats'].flatMap((folder) =>
+      readdirSync(join(repositoryFolder, folder, 'src'), { recursive: true, encoding: 'utf8' })
+        .filter((path) => path.endsWith('.test.ts'))
+        .map((path) => join(folder, 'src', path)),
+    )
+    const named = files.flatMap((path) =>
+      Array.from(
+        text(path).matchAll(/reliability ((?:[FT]\d+(?:, | and )?)+)/g),
+        ([, ids = '']) => ids.match(/[FT]\d+/g) ?? [],
+      ),
+    )
+    const listed = new Set(rows.flatMap(idsOf))
+    expect([...new Set(named.flat())].filter((id) => !listed.has(id))).toEqual([])
+  })
+})
+
 describe('docs/migration-nats-proxy.md', () => {
   const migration = text('docs/migration-nats-proxy.md')
 
