@@ -110,6 +110,18 @@ describe('close()', () => {
     expect(closed).toBe(1)
   })
 
+  it('begins with as many as are due by then, and sends the others later (F15)', async () => {
+    const { connect, gateway } = await startGateway((each) => each.channel('/'))
+    const clients = await Promise.all(Array.from({ length: 60 }, () => connect()))
+    await vi.waitFor(() => expect(gateway.registry.size).toBe(60))
+    const leaving = (): number => [...gateway.registry].filter(({ state }) => state !== 'open').length
+    const closing = gateway.close({ drainMs: 1_000_000, spreadMs: 400_000 })
+    expect(leaving()).toBe(1)
+    const hurried = gateway.close({ drainMs: 1000, spreadMs: 0 })
+    expect(leaving()).toBe(60)
+    await Promise.all([closing, hurried, ...clients.map(({ closed }) => closed)])
+  })
+
   it('sends away who was admitted before and comes in after', async () => {
     const door = gate()
     const rig = await startGateway((gateway) =>

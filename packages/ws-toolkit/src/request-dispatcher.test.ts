@@ -485,6 +485,23 @@ describe('order', () => {
     }
   })
 
+  it('by key serves other keys for as long as one is slow (F23)', async () => {
+    const door = doors()
+    const { connect } = await start({ codec: jsonCodec(), order: 'key', concurrency: 3 }, (channel) =>
+      channel.route('*', ({ key, data }) =>
+        key === 'slow' ? door.passed('slow').then(() => data) : Promise.resolve(data),
+      ),
+    )
+    const client = await connect()
+    for (const id of [1, 2]) client.send({ type: 'slow', id, data: 'late' })
+    for (const id of [3, 4, 5]) {
+      client.send({ type: 'quick', id, data: 'now' })
+      expect(await client.nextJson()).toStrictEqual({ type: 'quick', id, data: 'now' })
+    }
+    door.open('slow')
+    for (const id of [1, 2]) expect(await client.nextJson()).toStrictEqual({ type: 'slow', id, data: 'late' })
+  })
+
   it('with fifo lets no slow request gather answers without bound', async () => {
     const door = doors()
     let started = 0
