@@ -122,11 +122,16 @@ describe('a connection', () => {
     const seen: string[] = []
     const { connect } = await startGateway((gateway) => {
       gateway.channel('/', { onOpen: () => door.passed }).default((request) => void seen.push(String(request.data)))
+      gateway.channel('/other').default((request) => request.data)
     })
     const client = await connect()
     client.send('early')
-    client.ws.ping()
-    await new Promise((resolve) => setImmediate(resolve))
+    // Once others are answered who have asked later it would have been read.
+    const other = await connect('/other')
+    for (const text of ['a', 'b', 'c']) {
+      other.send(text)
+      expect(await other.next()).toBe(text)
+    }
     expect(seen).toStrictEqual([])
     door.open()
     await vi.waitFor(() => expect(seen).toStrictEqual(['early']))

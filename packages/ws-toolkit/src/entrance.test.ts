@@ -47,6 +47,27 @@ describe.each(hosts)('the way in under $name', ({ start }) => {
     expect(client.ws.readyState).toBe(client.ws.OPEN)
   })
 
+  it('brings what the application around it has set along, each client its own', async () => {
+    const gateway = wsGateway()
+    gateway
+      .channel<string>('/who', { onConnect: (c) => `${c.get('tenant')} ${c.get('seat')}` })
+      .http(async (c, next) => {
+        c.set('seat', c.req.query('seat'))
+        await next()
+      })
+      .default(({ connection }) => connection.data)
+    const app = new Hono<{ Variables: { tenant: string } }>()
+    app.use('/:tenant/*', async (c, next) => {
+      c.set('tenant', c.req.param('tenant'))
+      await next()
+    })
+    const host = await start(app.route('/:tenant', gateway.routes) as unknown as Hono)
+    const clients = await Promise.all(['/acme/who?seat=1', '/other/who?seat=2'].map((path) => connectTo(host, path)))
+    for (const client of clients) client.send('?')
+    expect(await Promise.all(clients.map((client) => client.next()))).toStrictEqual(['acme 1', 'other 2'])
+    await gateway.close({ drainMs: 0 })
+  })
+
   it('puts the headers of middleware and of onConnect onto the 101 (D32)', async () => {
     const { host } = await startGateway(
       (gateway) => {

@@ -88,6 +88,24 @@ describe('bearer', () => {
     expect(await statusFor({}, { headers: { authorization } })).toBe(401)
   })
 
+  it('asks nobody about a token that is malformed, or has more than 8 KiB', async () => {
+    const asked: string[] = []
+    const options = {
+      from: ['query:t'] as const,
+      verify: (given: string): Verified => {
+        asked.push(given)
+        return principalOf('user:any')
+      },
+    }
+    const longest = 'a'.repeat(8192)
+    for (const given of ['a b', 'a"b', '=', `${longest}a`, 'a'.repeat(100_000)]) {
+      expect(await statusFor(options, { path: `/?t=${encodeURIComponent(given)}` })).toBe(401)
+    }
+    expect(asked).toStrictEqual([])
+    expect(await statusFor(options, { path: `/?t=${longest}` })).toBe(200)
+    expect(asked).toStrictEqual([longest])
+  })
+
   it('says whether a token is missing or invalid', async () => {
     const missing = await ask({ realm: 'api' })
     expect(missing.headers.get('www-authenticate')).toBe('Bearer realm="api"')
