@@ -139,6 +139,7 @@ export class WaitingFrames implements Iterable<Frame> {
 
   #closeGaps(): void {
     while (this.#places.length > this.#start && this.#places.at(-1) === undefined) this.#places.pop()
+    this.#oldestPush = Math.min(this.#oldestPush, this.#places.length)
     if (this.#places.length <= 2 * this.#count + 32) return
     this.#places = this.#places.filter((frame) => frame !== undefined)
     this.#start = 0
