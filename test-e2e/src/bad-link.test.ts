@@ -13,6 +13,7 @@ const binary = inject('natsServers').at(-1) ?? expect.fail('no nats-server')
 const seed = isLong ? Math.floor(Math.random() * 2 ** 32) : 20_261_122
 
 const surfaces = [
+  'limits: { connectionsPerIp: 1000 }',
   'rest: { routes: [{ path: "/orders/{id}", subject: "orders.{id}", envelope: headers }] }',
   'ws:',
   '  channels:',
@@ -52,7 +53,7 @@ async function stage(ping: string): Promise<Scene> {
   })
   await service.flush()
   const [edge, other] = await Promise.all([
-    RunningEdge.start([link.url], surfaces, ping),
+    RunningEdge.start([link.url], surfaces, { ping }),
     RunningEdge.start([broker.url], surfaces),
   ])
   const [ada, shop, bob] = await Promise.all([edge.open('/ws/chat/a'), edge.open('/ws/shop'), other.open('/ws/chat/a')])
@@ -148,8 +149,8 @@ it(
     const scene = await stage('{ interval: 30s }')
     const { link, edge, shop, ada, bob, asked } = scene
     const before = await descriptorsAtRest(scene)
-    const lanes = 10
-    const perRound = isLong ? 1000 : 100
+    const lanes = isLong ? 40 : 10
+    const perRound = isLong ? 300 : 100
     const resets = isLong ? 20 : 3
     link.become({ latencyMs: isLong ? [100, 300] : [2, 12], slices: [1, 200] })
 

@@ -13,6 +13,7 @@ const newest = inject('natsServers').at(-1)
 const servers = inject('natsServers').filter((server) => isLong || server === newest)
 
 const surfaces = [
+  'limits: { connectionsPerIp: 1000 }',
   'rest: { routes: [{ path: "/orders/{id}", subject: "orders.{id}", envelope: headers }] }',
   'ws:',
   '  channels:',

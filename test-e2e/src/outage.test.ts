@@ -13,6 +13,7 @@ const binary = inject('natsServers').at(-1) ?? expect.fail('no nats-server')
 const downMs = isLong ? 30_000 : 500
 
 const surfaces = [
+  'limits: { connectionsPerIp: 1000 }',
   'rest: { routes: [{ path: "/orders/{id}", subject: "orders.{id}", envelope: headers }] }',
   'ws:',
   '  channels:',

@@ -7,6 +7,14 @@ import { expect, onTestFinished, vi } from 'vitest'
 import { WsClient } from '../ws/ws-client.ts'
 import { edgeProgram, patience, type Program } from './program.ts'
 
+/** What is different about an edge. */
+export interface EdgePlace {
+  /** How it asks the broker for a sign of life, as configuration. */
+  readonly ping?: string
+  /** Where its clients find it; beyond loopback it is told that this is meant. */
+  readonly host?: string
+}
+
 /** An edge as a process of its own, from a file; it ends with the test. */
 export class RunningEdge {
   readonly program: Program
@@ -19,16 +27,20 @@ export class RunningEdge {
     this.admin = admin
   }
 
-  /** An edge connected to one of `urls`, with the surfaces those lines of configuration describe. */
-  static async start(urls: readonly string[], surfaces: readonly string[], ping = '{}'): Promise<RunningEdge> {
+  /** An edge connected to one of `urls`, with what those lines of configuration describe. */
+  static async start(
+    urls: readonly string[],
+    lines: readonly string[],
+    { ping = '{}', host = '127.0.0.1' }: EdgePlace = {},
+  ): Promise<RunningEdge> {
     const folder = mkdtempSync(join(tmpdir(), 'nats-edge-running-'))
     onTestFinished(() => rmSync(folder, { recursive: true }))
     const file = join(folder, 'edge.yaml')
-    const listeners = ['public', 'admin', 'wire'].map((each) => `${each}: { address: "127.0.0.1:0" }`).join()
+    const hosts = { public: host, wire: host, admin: '127.0.0.1' }
+    const listeners = Object.entries(hosts).map(([name, each]) => `${name}: { address: "${each}:0" }`)
     const nats = `nats: { servers: [${urls.map((url) => `"${url}"`).join()}], ping: ${ping} }`
-    const limits = 'limits: { connectionsPerIp: 1000 }'
-    writeFileSync(file, [nats, `listen: { ${listeners} }`, 'log: { access: false }', limits, ...surfaces].join('\n'))
-    const program = edgeProgram(['serve', '-c', file])
+    writeFileSync(file, [nats, `listen: { ${listeners} }`, 'log: { access: false }', ...lines].join('\n'))
+    const program = edgeProgram(['serve', '-c', file, ...(host === '127.0.0.1' ? [] : ['--insecure'])])
     onTestFinished(() => program[Symbol.asyncDispose]())
     const url = await program.printed(/"public":"(http:[^"]+)"/)
     const admin = await program.printed(/"admin":"(http:[^"]+)"/)
