@@ -13,6 +13,7 @@ describe('the root entry', () => {
       'HeaderBlock',
       'HeaderWriter',
       'Histogram',
+      'LruMap',
       'Parser',
       'TokenBucket',
       'TokenBucketTable',

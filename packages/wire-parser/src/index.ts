@@ -41,6 +41,7 @@ export { isToken, parseSubject, subjectFault, subjectFromTokens } from './subjec
 export type { Template } from './template.ts'
 export { parseTemplate } from './template.ts'
 export type { TemplateValues } from './template-values.ts'
+export { LruMap } from './lru-map.ts'
 export type { TakenToken, TokenBucketOptions, TokenBucketTableOptions } from './token-bucket.ts'
 export { TokenBucket, TokenBucketTable } from './token-bucket.ts'
 export { encodeToken } from './token-encoding.ts'

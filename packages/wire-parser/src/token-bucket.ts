@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { LruMap } from './lru-map.ts'
 
 export interface TokenBucketOptions {
   /** Tokens that come back per second. */
@@ -63,15 +64,15 @@ export class TokenBucket {
 /** One bucket per key (an address, a principal), of which the most recently used `maxKeys` are kept. */
 export class TokenBucketTable {
   readonly #rate: Rate
-  readonly #maxKeys: number
-  readonly #fullAtMs = new Map<string, number>()
+  readonly #fullAtMs: LruMap<string, number>
 
   constructor(options: TokenBucketTableOptions) {
     this.#rate = rateOf(options)
-    this.#maxKeys = options.maxKeys ?? 10_000
-    if (!Number.isSafeInteger(this.#maxKeys) || this.#maxKeys < 1) {
-      throw new RangeError(`maxKeys must be a whole number of at least 1, not ${this.#maxKeys}`)
+    const maxKeys = options.maxKeys ?? 10_000
+    if (!Number.isSafeInteger(maxKeys) || maxKeys < 1) {
+      throw new RangeError(`maxKeys must be a whole number of at least 1, not ${maxKeys}`)
     }
+    this.#fullAtMs = new LruMap(maxKeys)
   }
 
   /** Keys that have a bucket. */
@@ -81,23 +82,11 @@ export class TokenBucketTable {
 
   /** Takes one token from the key's bucket. */
   take(key: string, nowMs: number): TakenToken {
-    let fullAtMs = this.#fullAtMs.get(key)
-    if (fullAtMs === undefined) {
-      if (this.#fullAtMs.size >= this.#maxKeys) this.#dropOldest()
-      fullAtMs = -Infinity
-    } else {
-      // A Map keeps the order of insertion: a key put back is its youngest.
-      this.#fullAtMs.delete(key)
-    }
+    let fullAtMs = this.#fullAtMs.get(key) ?? -Infinity
     const waitMs = waitFor(this.#rate, fullAtMs, nowMs, 1)
     if (waitMs === 0) fullAtMs = fullAfter(this.#rate, fullAtMs, nowMs, 1)
     this.#fullAtMs.set(key, fullAtMs)
     return { waitMs, remaining: remainingAt(this.#rate, fullAtMs, nowMs), resetMs: resetAfter(fullAtMs, nowMs) }
-  }
-
-  #dropOldest(): void {
-    const oldest = this.#fullAtMs.keys().next()
-    if (oldest.done !== true) this.#fullAtMs.delete(oldest.value)
   }
 }
 

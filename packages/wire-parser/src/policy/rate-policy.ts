@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { OperationView } from '../operation.ts'
+import { LruMap } from '../lru-map.ts'
 import { matches, parsePattern, type Pattern } from '../pattern.ts'
 import { parseSubject } from '../subject.ts'
 import { TokenBucket } from '../token-bucket.ts'
@@ -90,8 +91,7 @@ export class RateLimit {
   readonly burstBytes: number
   readonly denial: Denial
   readonly #patterns: readonly Pattern[]
-  readonly #maxKeys: number
-  readonly #buckets = new Map<string, Bucket>()
+  readonly #buckets: LruMap<string, Bucket>
 
   constructor(where: string, options: RateRule) {
     checkKeys(where, options, keys)
@@ -108,7 +108,7 @@ export class RateLimit {
     const burstBytes = Math.max(1_048_576, Math.ceil(this.bytesPerSecond ?? 1))
     this.burstMessages = checkWhole(`${where}.burstMessages`, options.burstMessages, burstMessages)
     this.burstBytes = checkWhole(`${where}.burstBytes`, options.burstBytes, burstBytes)
-    this.#maxKeys = checkWhole(`${where}.maxKeys`, options.maxKeys, 10_000)
+    this.#buckets = new LruMap(checkWhole(`${where}.maxKeys`, options.maxKeys, 10_000))
     this.#patterns = checkTexts(`${where}.subjects`, options.subjects, []).map((text) => patternOf(where, text))
     const isSilent = this.action === 'drop'
     this.denial = Object.freeze({
@@ -136,16 +136,7 @@ export class RateLimit {
   bucket(key: string | undefined): Bucket {
     if (key === undefined) return new Bucket(this)
     const known = this.#buckets.get(key)
-    if (known !== undefined) {
-      // A Map keeps the order of insertion: a key put back is its youngest.
-      this.#buckets.delete(key)
-      this.#buckets.set(key, known)
-      return known
-    }
-    if (this.#buckets.size >= this.#maxKeys) {
-      const oldest = this.#buckets.keys().next()
-      if (oldest.done !== true) this.#buckets.delete(oldest.value)
-    }
+    if (known !== undefined) return known
     const bucket = new Bucket(this)
     this.#buckets.set(key, bucket)
     return bucket

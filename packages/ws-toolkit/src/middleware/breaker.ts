@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { LruMap } from '@nats-edge/wire-parser'
 import type { Middleware, Site } from '../chain.ts'
 import { checkKeys, hook, whole } from '../option-check.ts'
 import type { WsRequest } from '../request.ts'
@@ -35,23 +36,15 @@ export interface Breaker<U = unknown> extends Middleware<U> {
 /** Answers `circuit_open` with the time to wait instead of asking a service that fails. */
 export function breaker<U>(options: BreakerOptions<U> = {}): Breaker<U> {
   const rules = rulesOf(options)
-  const maxKeys = whole('breaker.maxKeys', options.maxKeys ?? 1000)
   const keyOf = hook('breaker.key', options.key) ?? routeKey
   const failureIf = hook('breaker.failureIf', options.failureIf) ?? isServiceFault
-  const circuits = new Map<string, Circuit>()
+  const circuits = new LruMap<string, Circuit>(whole('breaker.maxKeys', options.maxKeys ?? 1000))
   const sites = new Map<string, Site>()
 
   function circuitOf(request: WsRequest<U>): Circuit {
     const key = keyOf(request)
     const known = circuits.get(key)
-    if (known !== undefined) {
-      // A Map keeps the order of insertion; one circuit is the usual case.
-      if (circuits.size > 1) circuits.delete(key)
-      circuits.set(key, known)
-      return known
-    }
-    const [oldest] = circuits.size >= maxKeys ? circuits.keys() : []
-    if (oldest !== undefined) circuits.delete(oldest)
+    if (known !== undefined) return known
     const { connection, route } = request
     const channel = connection.path
     const circuit = new Circuit(rules, (state) =>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { LruMap } from '@nats-edge/wire-parser'
 import type { RecordedReply } from './recorded-reply.ts'
 
 /** A reply with its times, of a monotonic clock. */
@@ -12,7 +13,7 @@ const overheadBytes = 200
 
 /** Replies by key, of which the most recently used are kept. */
 export class ReplyStore {
-  readonly #entries = new Map<string, StoredReply>()
+  readonly #entries = new LruMap<string, StoredReply>()
   readonly #maxEntries: number
   readonly #maxBytes: number
   #bytes = 0
@@ -33,14 +34,8 @@ export class ReplyStore {
   /** Gives what may still be used at `now`. */
   get(key: string, now: number): StoredReply | undefined {
     const entry = this.#entries.get(key)
-    if (entry === undefined) return undefined
-    this.#entries.delete(key)
-    if (entry.staleUntil > now) {
-      // A Map keeps the order of insertion: an entry put back is its youngest.
-      this.#entries.set(key, entry)
-      return entry
-    }
-    this.#bytes -= costOf(key, entry)
+    if (entry === undefined || entry.staleUntil > now) return entry
+    this.delete(key)
     return undefined
   }
 
@@ -48,17 +43,15 @@ export class ReplyStore {
     this.delete(key)
     this.#entries.set(key, entry)
     this.#bytes += costOf(key, entry)
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= this.#maxEntries && this.#bytes <= this.#maxBytes) break
-      this.delete(oldest)
+    while (this.#entries.size > this.#maxEntries || this.#bytes > this.#maxBytes) {
+      if (this.#entries.oldest === undefined) return
+      this.delete(this.#entries.oldest)
     }
   }
 
   delete(key: string): void {
-    const entry = this.#entries.get(key)
-    if (entry === undefined) return
-    this.#entries.delete(key)
-    this.#bytes -= costOf(key, entry)
+    const entry = this.#entries.delete(key)
+    if (entry !== undefined) this.#bytes -= costOf(key, entry)
   }
 
   clear(): void {
