@@ -3,7 +3,11 @@ import { execFileSync } from 'node:child_process'
 import { onTestFinished } from 'vitest'
 import { Program } from './program.ts'
 
-const ip = (...args: readonly string[]): string => execFileSync('ip', args, { encoding: 'utf8', stdio: 'pipe' })
+const program = 'ip'
+
+function ip(...args: readonly string[]): void {
+  execFileSync(program, args, { stdio: 'pipe' })
+}
 
 /** Why this machine cannot have one, or undefined if it can. */
 export function islandFault(): string | undefined {
@@ -41,9 +45,9 @@ export class Island {
     // Addresses that are for benchmarks of networks (RFC 2544), and of nobody.
     const network = `198.18.${process.pid % 256}`
     ip('netns', 'add', name)
-    onTestFinished(() => void ip('netns', 'delete', name))
+    onTestFinished(() => ip('netns', 'delete', name))
     // The kernel keeps a namespace, and the cable with it, until the last connection there has timed out.
-    onTestFinished(() => void ip('link', 'delete', near))
+    onTestFinished(() => ip('link', 'delete', near))
     ip('link', 'add', near, 'type', 'veth', 'peer', 'name', 'cable', 'netns', name)
     ip('address', 'add', `${network}.1/30`, 'dev', near)
     ip('link', 'set', near, 'up')
@@ -55,9 +59,9 @@ export class Island {
   /** A Node program there, from its source. */
   run(source: string, args: readonly string[]): Program {
     const node = [process.execPath, '--input-type=module', '-e', source]
-    const program = new Program('ip', ['netns', 'exec', this.#name, ...node, ...args])
-    onTestFinished(() => program[Symbol.asyncDispose]())
-    return program
+    const running = new Program(program, ['netns', 'exec', this.#name, ...node, ...args])
+    onTestFinished(() => running[Symbol.asyncDispose]())
+    return running
   }
 
   /** Nothing passes from now on, in either direction. */
