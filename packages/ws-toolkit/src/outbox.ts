@@ -96,14 +96,9 @@ export class SendQueue implements Outbox {
     return this.bytes + this.#wire.bufferedBytes
   }
 
-  /** Bytes of memory above the high mark, where not negative: a push would find no room. */
-  get #excess(): number {
-    return (this.#waiting?.weight ?? this.#bytes) + this.#wire.bufferedBytes - this.#limits.sendBufferBytes
-  }
-
   /** Whether a push would find no room. */
   get isFull(): boolean {
-    return this.#excess >= 0
+    return this.#excess() >= 0
   }
 
   /** Changes whenever the kernel takes something. */
@@ -248,6 +243,12 @@ export class SendQueue implements Outbox {
     this.#bytes += frame.size
   }
 
+  /** Bytes of memory above the high mark; below zero while there is room. */
+  #excess(): number {
+    const bytes = this.#waiting === undefined ? this.#bytes : this.#waiting.weight
+    return bytes + this.#wire.bufferedBytes - this.#limits.sendBufferBytes
+  }
+
   #forget(): void {
     this.#frames = none
     this.#bytes = 0
@@ -337,13 +338,13 @@ export class SendQueue implements Outbox {
   }
 
   #dropNewest(frame: Frame): boolean {
-    if (frame.isReply) return this.#drop(this.#waiting?.dropNewest(this.#excess)) || this.#giveUp(frame)
+    if (frame.isReply) return this.#drop(this.#waiting?.dropNewest(this.#excess())) || this.#giveUp(frame)
     this.#owner.dropped(1)
     return refuse(frame, 'overloaded')
   }
 
   #dropOldest(frame: Frame): boolean {
-    return this.#drop(this.#waiting?.dropOldest(this.#excess)) || this.#giveUp(frame)
+    return this.#drop(this.#waiting?.dropOldest(this.#excess())) || this.#giveUp(frame)
   }
 
   #drop(frames: readonly Frame[] = none): boolean {
