@@ -58,11 +58,11 @@ describe('a feed', () => {
 
   it('catches up only where it is known what was seen', async () => {
     const { feed, seen, reads } = feedOf([1, 2, 3])
-    feed.catchUp(3)
+    feed.catchUp(3, feed.seq)
     expect(reads).toStrictEqual([])
     feed.place(1)
-    feed.catchUp(3)
-    feed.catchUp(3)
+    feed.catchUp(3, feed.seq)
+    feed.catchUp(3, feed.seq)
     await new Promise(setImmediate)
     expect([seen, reads]).toStrictEqual([[2, 3], [2]])
   })
@@ -88,7 +88,31 @@ describe('a feed', () => {
   it('reads all that a stream holds which began anew while the broker was away', async () => {
     const { feed, seen, told } = feedOf([1, 2])
     feed.place(500)
-    feed.catchUp(2)
+    feed.catchUp(2, feed.seq)
+    await new Promise(setImmediate)
+    expect([seen, told]).toStrictEqual([[1, 2], ['restarted']])
+  })
+
+  it('repeats nothing where messages come while it is asked how far the stream is', async () => {
+    const { feed, seen, told } = feedOf([1, 2, 3, 4])
+    feed.place(0)
+    feed.take(stored(1), 0)
+    feed.take(stored(2), 1)
+    const asked = feed.seq
+    // These two were stored after the answer was given, and came before it was looked at.
+    feed.take(stored(3), 2)
+    feed.take(stored(4), 3)
+    feed.catchUp(2, asked)
+    await new Promise(setImmediate)
+    expect([seen, told]).toStrictEqual([[1, 2, 3, 4], []])
+  })
+
+  it('begins anew once where a message of the new stream tells it first', async () => {
+    const { feed, seen, told } = feedOf([1, 2])
+    feed.place(500)
+    const asked = feed.seq
+    feed.take(stored(1), 0)
+    feed.catchUp(2, asked)
     await new Promise(setImmediate)
     expect([seen, told]).toStrictEqual([[1, 2], ['restarted']])
   })

@@ -37,6 +37,11 @@ export class RoomFeed {
     return this.#seq !== -1
   }
 
+  /** The number of the last message that was delivered; -1 where it is not known where the feed begins. */
+  get seq(): number {
+    return this.#seq
+  }
+
   /** Nothing before `seq` is missing. */
   place(seq: number): void {
     this.#seq = Math.max(this.#seq, seq)
@@ -54,10 +59,13 @@ export class RoomFeed {
     if (!this.#isFilling) void this.#fill()
   }
 
-  /** Reads what may have been missed while the broker was away; `position` is the last message of the stream now. */
-  catchUp(position: number): void {
+  /**
+   * Reads what may have been missed while the broker was away; `position` is the last message of the stream, `seen` what
+   * `seq` was when it was asked for: what has come since says nothing about the stream.
+   */
+  catchUp(position: number, seen: number): void {
     if (!this.isPlaced || this.#isFilling) return
-    if (position < this.#seq) this.#restart()
+    if (position < Math.min(seen, this.#seq)) this.#restart()
     void this.#fill()
   }
 

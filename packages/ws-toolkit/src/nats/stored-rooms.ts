@@ -95,8 +95,11 @@ export class StoredRooms implements RoomLink {
     const { bus } = this.#site
     for (let tries = 0; tries < maxTries && bus.epoch === epoch && this.#feeds.size > 0; tries += 1) {
       try {
+        const seen = new Map([...this.#feeds].map((feed) => [feed, feed.seq] as const))
         const position = await this.#history.position()
-        for (const feed of this.#feeds) feed.catchUp(position)
+        for (const [feed, seq] of seen) {
+          if (this.#feeds.has(feed)) feed.catchUp(position, seq)
+        }
         return
       } catch {
         await new Promise<void>((resolve) => schedule(tryAgainMs, resolve))
