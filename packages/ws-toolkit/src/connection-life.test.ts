@@ -133,20 +133,18 @@ describe('a client', () => {
       server.listen(0, '127.0.0.1')
       return listening(server)
     }
-    const rig = await startGateway((gateway) => gateway.channel('/', { heartbeatMs: 80, heartbeatTimeoutMs: 80 }), {
+    const rig = await startGateway((gateway) => gateway.channel('/', { heartbeatMs: 300, heartbeatTimeoutMs: 300 }), {
       start,
     })
     const options = { rejectUnauthorized: false, autoPong: false }
-    const [loud, silent] = [0, 1].map(() => new WebSocket(`wss://127.0.0.1:${rig.host.port}/`, options))
-    if (loud === undefined || silent === undefined) throw new Error('two clients')
-    let isAsked = false
-    loud.on('ping', () => (isAsked = true))
-    await Promise.all([once(loud, 'open'), once(silent, 'open')])
+    const connectTls = (): WebSocket => new WebSocket(`wss://127.0.0.1:${rig.host.port}/`, options)
+    const loud = connectTls()
+    await once(loud, 'open')
     const pinging = setInterval(() => loud.ping(), 15)
     onTestFinished(() => clearInterval(pinging))
-    await once(silent, 'close')
+    // Whoever is as old and says nothing is gone by then, the second for certain.
+    for (let round = 0; round < 2; round += 1) await once(connectTls(), 'close')
     expect(loud.readyState).toBe(loud.OPEN)
-    expect(isAsked).toBe(false)
     loud.terminate()
   })
 

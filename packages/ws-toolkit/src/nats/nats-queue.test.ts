@@ -80,26 +80,26 @@ describe.each(inject('natsServers'))('natsQueue over nats-server $version', (bin
   })
 
   it('ends a stream that comes faster than it is taken, and one that falls silent', async () => {
-    const { edge } = await start({ stream: true, maxBufferedBytes: 100, timeoutMs: 100 })
-    const client = await edge.open('/rpc')
-    client.ws.send('{"jsonrpc":"2.0","id":1,"method":"job"}')
+    const hasty = await (await start({ stream: true, maxBufferedBytes: 100 })).edge.open('/rpc')
+    hasty.ws.send('{"jsonrpc":"2.0","id":1,"method":"job"}')
     const message = await job(1)
     message.respond(JSON.stringify('x'.repeat(1000)))
-    const codeOf = async (): Promise<unknown> => {
+    const codeOf = async (client: typeof hasty): Promise<unknown> => {
       for (;;) {
         const { id, error } = JSON.parse(await client.next()) as { id?: number; error?: { data: { code: string } } }
         if (id !== undefined) return error?.data.code
       }
     }
-    expect(await codeOf()).toBe('overloaded')
-    client.ws.send('{"jsonrpc":"2.0","id":2,"method":"job"}')
+    expect(await codeOf(hasty)).toBe('overloaded')
+    const silent = await (await start({ stream: true, timeoutMs: 100 })).edge.open('/rpc')
+    silent.ws.send('{"jsonrpc":"2.0","id":2,"method":"job"}')
     ;(await job(2)).respond('1')
-    expect(await codeOf()).toBe('timeout')
+    expect(await codeOf(silent)).toBe('timeout')
   })
 
   it('takes the errors of workers, of time, and of nobody being there', async () => {
-    const { edge } = await start({ timeoutMs: 60 })
-    const client = await edge.open('/json')
+    const client = await (await start()).edge.open('/json')
+    const impatient = await (await start({ timeoutMs: 60 })).edge.open('/json')
     client.ws.send('{"type":"job","id":0}')
     ;(await job(1)).respond('', last())
     // One answer was asked for: an empty one is one.
@@ -110,7 +110,7 @@ describe.each(inject('natsServers'))('natsQueue over nats-server $version', (bin
     block.set('Nats-Service-Error', 'broken')
     ;(await job(2)).respond('', { headers: block })
     expect(JSON.parse(await client.next())).toMatchObject({ error: { code: 'bad_reply', message: 'broken' } })
-    expect(await ask(client, { type: 'job', id: 2 })).toMatchObject({ error: { code: 'timeout' } })
+    expect(await ask(impatient, { type: 'job', id: 2 })).toMatchObject({ error: { code: 'timeout' } })
     await worker.close()
     await nats.flush()
     expect(await ask(client, { type: 'job', id: 3 })).toMatchObject({ error: { code: 'no_responders' } })
