@@ -83,7 +83,7 @@ describe('bytes that are read into a buffer', () => {
     first.write(connectLine + `PUB other 4090\r\n${'x'.repeat(4090)}\r\n`.repeat(40))
     first.write(`PUB secret ${secret.length}\r\n${secret}\r\n`)
     await eventually(() => seen.length === 1)
-    first.write('PING\r\n'.repeat(50_000))
+    first.write('PING\r\n'.repeat(5000))
     first.destroy()
     await eventually(() => gateway.of('connection.closed').length === 1)
     const flood = connectLine + publishes('z', 20_000, 500)
