@@ -158,7 +158,9 @@ const channel = z
       .enum(['completion', 'fifo'])
       .exactOptional()
       .describe('fifo: answers leave in the order of their requests. Default completion.'),
-    sendBuffer: size.exactOptional().describe('Bytes that may wait for one client; each message that waits counts for 128 more. Default 1MiB.'),
+    sendBuffer: size
+      .exactOptional()
+      .describe('Bytes that may wait for one client; each message that waits counts for 128 more. Default 1MiB.'),
     lowWater: size.exactOptional().describe('Bytes of these its socket may have. Default a quarter of sendBuffer.'),
     overflow: z
       .enum(['close', 'block', 'drop-oldest', 'drop-newest', 'coalesce'])
