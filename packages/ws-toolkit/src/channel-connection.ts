@@ -71,7 +71,8 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   readonly #socket: Duplex & { readonly bytesRead?: number }
   readonly #life: ConnectionLife
   #principal: Principal | undefined
-  readonly #departure = new Departure(this)
+  /** Made when it begins. */
+  #departure: Departure | undefined
   #controller: AbortController | undefined
   #tags: Set<string> | undefined
   #rooms: Set<string> | undefined
@@ -107,7 +108,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   }
 
   get state(): ConnectionState {
-    return this.#departure.state
+    return this.#departure?.state ?? 'open'
   }
 
   get tags(): ReadonlySet<string> {
@@ -231,7 +232,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   }
 
   shut(goodbye: Goodbye, { wait }: CloseOptions = {}): Promise<CloseInfo> {
-    return this.#departure.begin(goodbye, wait)
+    return this.#depart().begin(goodbye, wait)
   }
 
   get isBusy(): boolean {
@@ -265,7 +266,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
 
   terminate(): void {
     if (this.state === 'closed') return
-    this.#departure.cut()
+    this.#depart().cut()
     this.outbox.flushAll()
     this.#ws.terminate()
   }
@@ -329,7 +330,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
 
   /** The close frame is about to be written: everything that waits goes first. */
   beforeClose(code: number | undefined): void {
-    this.#departure.closing(code)
+    this.#depart().closing(code)
     this.outbox.flushAll()
     this.outbox.end()
   }
@@ -366,7 +367,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
 
   /** The socket is gone. */
   gone(code: number, reason: string): void {
-    const info = this.#departure.end(code, reason)
+    const info = this.#depart().end(code, reason)
     this.intake.end()
     this.outbox.fail()
     for (const room of this.#rooms ?? []) this.runtime.rooms.leave(this, room)
@@ -376,5 +377,10 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
     this.requests?.abort()
     this.#controller?.abort(new WsError('closed'))
     this.runtime.gone(this, info)
+  }
+
+  #depart(): Departure {
+    this.#departure ??= new Departure(this)
+    return this.#departure
   }
 }
