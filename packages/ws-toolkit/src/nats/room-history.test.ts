@@ -75,6 +75,13 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
     return { ws, heard, kinds }
   }
 
+  /** A listener who has joined: what was said before is not for it. */
+  async function member(edge: Edge, path: string): Promise<Listener> {
+    const listener = await listen(edge, path)
+    await until('the join', () => listener.heard.some((text) => text.startsWith('replayed')))
+    return listener
+  }
+
   it('gives who joins the last messages first, on every server (F6)', async () => {
     const shared = place()
     const [a, b] = [await start(shared), await start(shared)]
@@ -93,7 +100,7 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
   it('has one order for all members of all servers (F6)', async () => {
     const shared = place({ perRoom: 1000 })
     const [a, b] = [await start(shared), await start(shared)]
-    const listeners = [await listen(a.edge, '/lobby/0'), await listen(b.edge, '/lobby/0')]
+    const listeners = [await member(a.edge, '/lobby/0'), await member(b.edge, '/lobby/0')]
     const speakers = [await a.edge.open('/lobby/0'), await b.edge.open('/lobby/0')]
     for (const speaker of speakers) expect(await speaker.next()).toBe('replayed 0')
     const each = 200
@@ -148,8 +155,7 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
   it('keeps bytes bytes, and from whom a message was kept', async () => {
     const shared = place()
     const { edge } = await start(shared)
-    const speaker = await listen(edge, '/lobby/0')
-    await until('the seat', () => speaker.heard.length === 1)
+    const speaker = await member(edge, '/lobby/0')
     speaker.ws.send(Buffer.from([0, 255]))
     speaker.ws.send('others only')
     speaker.ws.send('end')
@@ -164,7 +170,7 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
   it('makes up for what was said while the broker was away', async () => {
     const shared = place()
     const [a, b] = [await start(shared), await start(shared)]
-    const listener = await listen(b.edge, '/lobby/0')
+    const listener = await member(b.edge, '/lobby/0')
     const speaker = await a.edge.open('/lobby/0')
     await speaker.next()
     const say = async (from: number, to: number): Promise<void> => {
@@ -194,7 +200,7 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
     const { prefix, history } = place()
     const slow = connectTo(first, { reconnectTimeWait: 1500 })
     const { edge } = await start({ prefix, history }, slow)
-    const listener = await listen(edge, '/lobby/0')
+    const listener = await member(edge, '/lobby/0')
     const before = await connectTo(first)
     await jetstream(before).publish(`${prefix}.lobby`, 'before')
     await until('the first', () => listener.heard.includes('before'))
@@ -212,7 +218,7 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
   it('begins anew with a stream that was made anew, and says so', async () => {
     const shared = place()
     const { edge } = await start(shared)
-    const listener = await listen(edge, '/lobby/0')
+    const listener = await member(edge, '/lobby/0')
     const speaker = await edge.open('/lobby/0')
     await speaker.next()
     const say = async (text: string): Promise<void> => {
