@@ -130,9 +130,10 @@ export class SubscriptionTable {
     const { subscription } = leaving
     this.#lastKey = -1
     if (this.#byKey.get(subscription.key) === subscription) this.#byKey.delete(subscription.key)
+    if (this.#byWords === undefined) return
     const words = wordsOf(subscription)
-    const same = this.#byWords?.get(words)
-    if (same?.delete(subscription) === true && same.size === 0) this.#byWords?.delete(words)
+    const same = this.#byWords.get(words)
+    if (same?.delete(subscription) === true && same.size === 0) this.#byWords.delete(words)
   }
 }
 
