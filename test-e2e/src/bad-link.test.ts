@@ -5,24 +5,14 @@ import { connect } from '@nats-io/transport-node'
 import { expect, inject, it, onTestFinished, vi } from 'vitest'
 import { Link } from './support/link.ts'
 import { patience } from './support/program.ts'
-import { reaches, RunningEdge } from './support/running-edge.ts'
+import { reaches, RunningEdge, surfacesWith } from './support/running-edge.ts'
 import type { WsClient } from './ws/ws-client.ts'
 
 const isLong = inject('propertyRuns') >= 100_000
 const binary = inject('natsServers').at(-1) ?? expect.fail('no nats-server')
 const seed = isLong ? Math.floor(Math.random() * 2 ** 32) : 20_261_122
 
-const surfaces = [
-  'limits: { connectionsPerIp: 1000 }',
-  'rest: { routes: [{ path: "/orders/{id}", subject: "orders.{id}", envelope: headers }] }',
-  'ws:',
-  '  channels:',
-  '    chat/:room: { room: "{room}" }',
-  '    shop:',
-  '      codec: json',
-  '      messagesPerSecond: 100000',
-  '      routes: { order: { nats: request, subject: "orders.{id}" } }',
-]
+const surfaces = surfacesWith('order: { nats: request, subject: "orders.{id}" }')
 
 interface Scene {
   readonly link: Link

@@ -4,7 +4,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { describe, expect, inject, it, onTestFinished, vi } from 'vitest'
 import { Cluster } from './support/cluster.ts'
 import { patience } from './support/program.ts'
-import { reaches, RunningEdge } from './support/running-edge.ts'
+import { reaches, RunningEdge, surfacesWith } from './support/running-edge.ts'
 import { Traffic } from './support/traffic.ts'
 import type { WsClient } from './ws/ws-client.ts'
 
@@ -12,17 +12,7 @@ const isLong = inject('propertyRuns') >= 100_000
 const newest = inject('natsServers').at(-1)
 const servers = inject('natsServers').filter((server) => isLong || server === newest)
 
-const surfaces = [
-  'limits: { connectionsPerIp: 1000 }',
-  'rest: { routes: [{ path: "/orders/{id}", subject: "orders.{id}", envelope: headers }] }',
-  'ws:',
-  '  channels:',
-  '    chat/:room: { room: "{room}" }',
-  '    shop:',
-  '      codec: json',
-  '      messagesPerSecond: 100000',
-  '      routes: { order: { nats: request, subject: "orders.{id}" } }',
-]
+const surfaces = surfacesWith('order: { nats: request, subject: "orders.{id}" }')
 
 /** A NATS client of an edge, and what becomes of its connection. */
 class WireClient {

@@ -4,7 +4,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { expect, inject, it, onTestFinished, vi } from 'vitest'
 import { patience, residentBytes } from './support/program.ts'
 import { RestartableBroker } from './support/restartable-broker.ts'
-import { reaches, RunningEdge } from './support/running-edge.ts'
+import { reaches, RunningEdge, surfacesWith } from './support/running-edge.ts'
 import { Traffic } from './support/traffic.ts'
 import { Ledger, storedCounts } from './ws/ledger.ts'
 
@@ -12,20 +12,11 @@ const isLong = inject('propertyRuns') >= 100_000
 const binary = inject('natsServers').at(-1) ?? expect.fail('no nats-server')
 const downMs = isLong ? 30_000 : 500
 
-const surfaces = [
-  'limits: { connectionsPerIp: 1000 }',
-  'rest: { routes: [{ path: "/orders/{id}", subject: "orders.{id}", envelope: headers }] }',
-  'ws:',
-  '  channels:',
-  '    chat/:room: { room: "{room}" }',
-  '    shop:',
-  '      codec: json',
-  '      messagesPerSecond: 100000',
-  '      routes:',
-  '        put: { nats: publish, subject: ledger.put, ack: jetstream, timeout: 1s }',
-  '        work: { nats: queue, subject: work }',
-  '        subscribe: { nats: subscribe, allow: ["news.{topic}"] }',
-]
+const surfaces = surfacesWith(
+  'put: { nats: publish, subject: ledger.put, ack: jetstream, timeout: 1s }',
+  'work: { nats: queue, subject: work }',
+  'subscribe: { nats: subscribe, allow: ["news.{topic}"] }',
+)
 
 /** A connection beside the edge that comes back by itself. */
 async function peer(url: string): Promise<NatsConnection> {

@@ -108,3 +108,19 @@ export async function reaches(from: WsClient, to: WsClient, word: string): Promi
   }
   await vi.waitUntil(say, { ...patience, interval: 50 })
 }
+
+/** The configuration of an edge with orders over REST, chat rooms, and a shop with these routes. */
+export function surfacesWith(...routes: readonly string[]): string[] {
+  return [
+    'limits: { connectionsPerIp: 1000 }',
+    'rest: { routes: [{ path: "/orders/{id}", subject: "orders.{id}", envelope: headers }] }',
+    'ws:',
+    '  channels:',
+    '    chat/:room: { room: "{room}" }',
+    '    shop:',
+    '      codec: json',
+    '      messagesPerSecond: 100000',
+    '      routes:',
+    ...routes.map((route) => `        ${route}`),
+  ]
+}
