@@ -88,7 +88,7 @@ async function descriptorsAtRest({ edge, link }: Scene): Promise<number> {
 }
 
 it('reliability F4: half-open link to the broker: noticed by ping, told to everybody, all back by itself', async () => {
-  const scene = await stage('{ interval: 500ms, maxOut: 2 }')
+  const scene = await stage('{ interval: 1s, maxOut: 2 }')
   const { link, edge, ada, shop, bob, asked } = scene
   const before = await descriptorsAtRest(scene)
   const inFlight = Array.from({ length: 20 }, (_, i) => edge.order(`never${i}`))

@@ -13,7 +13,7 @@ const lines = [
   'rest: { routes: [{ path: "/orders/{id}", subject: "orders.{id}", envelope: headers }] }',
   'ws:',
   '  channels:',
-  '    chat/:room: { room: "{room}", heartbeat: 500ms, heartbeatTimeout: 500ms }',
+  '    chat/:room: { room: "{room}", heartbeat: 500ms, heartbeatTimeout: 2500ms }',
 ]
 
 /** Says what it has: a WebSocket, a NATS client and an HTTP connection to come back to; nothing makes it give up. */
@@ -42,7 +42,7 @@ ask()
 it.skipIf(fault !== undefined)(
   `reliability F10: clients whose network is gone are let go, and nobody else${fault === undefined ? '' : ` (${fault})`}`,
   async () => {
-    const config = 'ping_interval: "300ms"\nping_max: 2'
+    const config = 'ping_interval: "1s"\nping_max: 2'
     const broker = await startNatsServer({ binary, jetstream: false, config })
     onTestFinished(() => broker.stop())
     const island = Island.make()

@@ -37,7 +37,8 @@ beforeAll(async () => {
   nats.subscribe('GET:.silent', { callback: () => undefined })
   await nats.flush()
 
-  const proxy = restProxy({ nats, timeoutMs: 300 })
+  const proxy = restProxy({ nats })
+  const hasty = restProxy({ nats, timeoutMs: 300 })
   const app = new Hono()
   app.use(logger((line) => void logged.push(line)))
   app.use(secureHeaders())
@@ -51,6 +52,7 @@ beforeAll(async () => {
     strangersUpgrade(() => ({ onOpen: (_event, ws) => ws.send('strange') })),
   )
   app.route('/api/v1', proxy.routes)
+  app.route('/api/hasty', hasty.routes)
   const own = new WebSocketServer({ noServer: true })
   const server = serve({
     fetch: app.fetch,
@@ -61,7 +63,7 @@ beforeAll(async () => {
   await once(server, 'listening')
   port = (server.address() as AddressInfo).port
   stop = async () => {
-    await proxy.close()
+    await Promise.all([proxy.close(), hasty.close()])
     server.close()
     await service.close()
     await nats.close()
@@ -74,7 +76,7 @@ describe("a stranger's Hono app under cors(), secureHeaders(), a logger and a pa
   it.each([
     ['/api/v1/hello/ada', 200],
     ['/api/v1/missing', 404],
-    ['/api/v1/silent', 504],
+    ['/api/hasty/silent', 504],
     ['/api/v1/nobody', 503],
   ])('GET %s keeps their headers and its status %i', async (path, status) => {
     logged.length = 0

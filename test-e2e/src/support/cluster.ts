@@ -4,7 +4,7 @@ import { connect } from '@nats-io/transport-node'
 import { onTestFinished, vi } from 'vitest'
 import { patience } from './program.ts'
 
-const lameDuck = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "1s"'
+const lameDuck = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "3s"'
 
 /** Three brokers of one cluster on loopback, each of which knows the others; they end with the test. */
 export class Cluster {

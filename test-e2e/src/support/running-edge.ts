@@ -109,6 +109,15 @@ export async function reaches(from: WsClient, to: WsClient, word: string): Promi
   await vi.waitUntil(say, { ...patience, interval: 50 })
 }
 
+/** Waits until each of these hears the first of them, and the rest is over: who has just come may not be in the room yet. */
+export async function together(speaker: WsClient, ...others: readonly WsClient[]): Promise<void> {
+  for (const other of others) await reaches(speaker, other, 'are you there?')
+  speaker.send('all are here')
+  const all = [speaker, ...others]
+  await vi.waitUntil(() => all.every(({ texts }) => texts.at(-1) === 'all are here'), patience)
+  for (const { texts } of all) texts.length = 0
+}
+
 /** The configuration of an edge with orders over REST, chat rooms, and a shop with these routes. */
 export function surfacesWith(...routes: readonly string[]): string[] {
   return [

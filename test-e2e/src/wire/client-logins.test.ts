@@ -45,7 +45,7 @@ async function story([transport, addresses]: Reach, authenticator: Authenticator
 /** What the server itself says about the user; older ones do not say anything. */
 async function whoami(nats: NatsConnection): Promise<Record<string, unknown>> {
   try {
-    const { data = {} } = (await nats.request('$SYS.REQ.USER.INFO', '', { timeout: 5000 })).json<{
+    const { data = {} } = (await nats.request('$SYS.REQ.USER.INFO', '', { timeout: 10_000 })).json<{
       readonly data?: Record<string, unknown>
     }>()
     return data
@@ -84,7 +84,7 @@ describe.each(inject('natsServers'))('a client of nats.js at nats-server $versio
     onTestFinished(() => broker.stop())
     const front = await Front.before(broker)
     onTestFinished(() => front.close())
-    const { jwt, seed } = operator.user('short', { expiresAt: Math.floor(Date.now() / 1000) + 2 })
+    const { jwt, seed } = operator.user('short', { expiresAt: Math.floor(Date.now() / 1000) + 3 })
     const nats = await connectBy('tcp', front.addresses, { authenticator: jwtAuthenticator(jwt, seed) })
     await nats.flush()
     const end = await nats.closed()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { once } from 'node:events'
 import { connect as dial } from 'node:net'
-import { startNatsServer } from '@nats-edge/embedded-nats'
+import { type NatsServer, startNatsServer } from '@nats-edge/embedded-nats'
 import { deny, type WireGatewayOptions } from '@nats-edge/wire-parser/gateway'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { type Binary, connectBy, Front, startFullBroker } from './client-rig.ts'
@@ -11,6 +11,10 @@ import { eventually, plainConnect, RawWebSocket, startRig } from './web-socket-r
 const newest = inject('natsServers').at(-1) as Binary
 const full = 'maximum connections exceeded'
 const atOnce = 20
+// Nobody who was let in is sent away because the others take their time.
+const authTimeoutMs = 60_000
+// An address that may come once a second may come again after it.
+const rateWindowMs = 1000
 
 /** Everything a server or gateway says to one who sends nothing. */
 async function heard(address: string): Promise<string> {
@@ -25,8 +29,8 @@ async function heard(address: string): Promise<string> {
 }
 
 const refusals: readonly (readonly [what: string, text: string, options: Partial<WireGatewayOptions>])[] = [
-  ['there are as many as there may be', full, { limits: { maxConnections: 1 } }],
-  ['as many wait to be let in', full, { limits: { maxPendingAuth: 1, authTimeoutMs: 60_000 } }],
+  ['there are as many as there may be', full, { limits: { maxConnections: 1, authTimeoutMs } }],
+  ['as many wait to be let in', full, { limits: { maxPendingAuth: 1, authTimeoutMs } }],
   ['its address comes too often', full, { limits: { connectsPerSecond: 1, connectBurst: 1 } }],
   [
     'a hook refuses it',
@@ -35,26 +39,45 @@ const refusals: readonly (readonly [what: string, text: string, options: Partial
   ],
 ]
 
+interface TurnedAway {
+  readonly errors: readonly string[]
+  readonly said: string
+  /** From before anybody came. */
+  readonly tookMs: number
+}
+
+/** What those hear who come to a gateway of its own after the first. */
+async function turnedAway(broker: NatsServer, options: Partial<WireGatewayOptions>): Promise<TurnedAway> {
+  const front = await Front.before(broker, options)
+  onTestFinished(() => front.close())
+  const startMs = performance.now()
+  const first = new CrowdClient(front.addresses.tcp)
+  onTestFinished(() => void first.socket.destroy())
+  await first.until('INFO ')
+  // Whoever waits for 20 seconds hears TIMEOUT.
+  const errors = await Promise.all(
+    Array.from({ length: atOnce }, () =>
+      connectBy('tcp', front.addresses, { timeout: 20_000 }).then(
+        (nats) => nats.close().then(() => 'let in'),
+        (error: unknown) => String(error),
+      ),
+    ),
+  )
+  const said = await heard(front.addresses.tcp)
+  return { errors, said, tookMs: performance.now() - startMs }
+}
+
 describe.each(refusals)('nats.js that does not reconnect, where %s', (_what, text, options) => {
   it('is told so at once, and does not wait for its own timeout', async () => {
     const broker = await startFullBroker(newest)
     onTestFinished(() => broker.stop())
-    const front = await Front.before(broker, options)
-    onTestFinished(() => front.close())
-    const first = new CrowdClient(front.addresses.tcp)
-    onTestFinished(() => void first.socket.destroy())
-    await first.until('INFO ')
-    // Whoever waits for 20 seconds hears TIMEOUT.
-    const errors = await Promise.all(
-      Array.from({ length: atOnce }, () =>
-        connectBy('tcp', front.addresses, { timeout: 20_000 }).then(
-          () => 'let in',
-          (error: unknown) => String(error),
-        ),
-      ),
-    )
-    for (const error of errors) expect(error).toContain(text)
-    expect(await heard(front.addresses.tcp)).toMatch(/^INFO \{[^\r]*\}\r\n-ERR '[^\r]*'\r\n$/)
+    for (;;) {
+      const { errors, said, tookMs } = await turnedAway(broker, options)
+      if (options.limits?.connectsPerSecond !== undefined && tookMs >= rateWindowMs) continue
+      for (const error of errors) expect(error).toContain(text)
+      expect(said).toMatch(/^INFO \{[^\r]*\}\r\n-ERR '[^\r]*'\r\n$/)
+      return
+    }
   })
 })
 

@@ -53,6 +53,11 @@ export class FloodedGateway {
     return Object.keys(after.closed).filter((code) => after.closed[code] !== before.closed[code])
   }
 
+  /** Resolves when nobody is connected any more but who asks beside the attacks. */
+  async isRidOfAllButOne(): Promise<void> {
+    await this.#gateway.settled(({ held }) => held['sockets'] === 1)
+  }
+
   end(): Promise<number | null> {
     return this.#gateway.end()
   }

@@ -6,6 +6,7 @@ import { startNatsServer, type NatsServer } from '@nats-edge/embedded-nats'
 import { parseCloseHint } from '@nats-edge/ws-toolkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { edgeProgram, patience, type Program } from '../support/program.ts'
+import { reaches, together } from '../support/running-edge.ts'
 import { WsClient } from './ws-client.ts'
 
 interface RunningEdge {
@@ -63,18 +64,6 @@ async function metric(each: RunningEdge, series: string): Promise<number | undef
   return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ') + 1))
 }
 
-/** Says something until it has arrived: who has just come back hears nothing of before. */
-async function reaches(from: WsClient, to: WsClient, word: string): Promise<void> {
-  await vi.waitUntil(
-    () => {
-      if (to.texts.includes(word)) return true
-      from.send(word)
-      return false
-    },
-    { timeout: 10_000, interval: 50 },
-  )
-}
-
 describe.each(inject('natsServers'))('two edges over one nats-server $version', (binary) => {
   let broker: NatsServer
 
@@ -92,6 +81,12 @@ describe.each(inject('natsServers'))('two edges over one nats-server $version', 
       open(right, '/ws/chat/lobby'),
       open(right, '/ws/chat/elsewhere'),
     ])
+    await together(ada, bob, eve)
+    const passed = async (): Promise<number[]> => [
+      (await metric(left, 'ws_room_bus_messages_total{surface="ws",dir="out"}')) ?? Number.NaN,
+      (await metric(right, 'ws_room_bus_messages_total{surface="ws",dir="in"}')) ?? Number.NaN,
+    ]
+    const [out = Number.NaN, into = Number.NaN] = await passed()
     ada.send('from the left')
     await Promise.all([ada, bob, eve].map((each) => each.received(1)))
     bob.send(Buffer.from([0, 1, 255]))
@@ -103,11 +98,7 @@ describe.each(inject('natsServers'))('two edges over one nats-server $version', 
     const expected = ['from the left', ...Array.from({ length: 100 }, (_, number) => `${number}`)]
     expect(await eve.received(101)).toEqual(expected)
     expect(far.texts).toEqual([])
-    const inOut = [
-      await metric(left, 'ws_room_bus_messages_total{surface="ws",dir="out"}'),
-      await metric(right, 'ws_room_bus_messages_total{surface="ws",dir="in"}'),
-    ]
-    expect(inOut).toEqual([101, 101])
+    expect(await passed()).toEqual([out + 101, into + 101])
 
     left.program.process.kill('SIGKILL')
     expect((await ada.untilClosed()).code).toBe(1006)
@@ -188,7 +179,9 @@ describe('an edge with channels', () => {
   })
 
   it('tells everybody when to come back on SIGTERM, spread and within bounds (reliability F14)', async () => {
-    const each = await serve(broker.url)
+    // Long enough for whoever reads them all to stand still meanwhile.
+    const slower = channels.map((line) => line.replace('spread: 400ms', 'spread: 1500ms'))
+    const each = await serve(broker.url, 'edge', slower)
     const raw = await Promise.all(Array.from({ length: 40 }, () => open(each, '/ws/chat/lobby')))
     const json = await Promise.all(Array.from({ length: 40 }, () => open(each, '/ws/shop')))
     const all = [...raw, ...json]

@@ -72,7 +72,7 @@ async function expires(...[open, note]: Run): Promise<void> {
   const nats = await open()
   const bucket = await new Kvm(nats).create(`flow-${++stores}`, { history: 1, markerTTL: 1000 })
   try {
-    note('created', await bucket.create('short', 'lived', '1s'))
+    note('created', await bucket.create('short', 'lived', '2s'))
     note('got', entry(await bucket.get('short')))
     const watch = await bucket.watch({ key: 'short' })
     for await (const item of watch) if (item.operation !== 'PUT') break

@@ -11,6 +11,8 @@ import { RestartableBroker } from '../../support/restartable-broker.ts'
 
 const mebibyte = 1_048_576
 const isLong = inject('propertyRuns') >= 100_000
+// Buffers that are kept for the next flood, and those that every connection reads into.
+const spareBytes = 8 * mebibyte
 
 interface Scene {
   readonly gateway: GatewayProcess
@@ -150,12 +152,20 @@ describe.each(inject('natsServers'))('reliability F1, F2: nats-server $version',
   })
 })
 
+/** A client of a gateway that waits for no server for long: one that was held up for a moment has to be asked again. */
+async function letIn(gateway: GatewayProcess, commands = ''): Promise<CrowdClient> {
+  for (;;) {
+    const client = await CrowdClient.connected(gateway.addresses.tcp, commands)
+    if (!client.isClosed) return client
+  }
+}
+
 describe.each(inject('natsServers'))('reliability F3: nats-server $version', (binary) => {
   it('frozen under load: publishers are held back, nothing grows, and all arrives when it goes on', async () => {
     const scene = await start(binary, { limits: { infoTimeoutMs: 500 } })
     const { broker, gateway, before } = scene
-    const to = await CrowdClient.connected(gateway.addresses.tcp, 'SUB load 1\r\n')
-    const publishers = await Promise.all(Array.from({ length: 3 }, () => CrowdClient.connected(gateway.addresses.tcp)))
+    const to = await letIn(gateway, 'SUB load 1\r\n')
+    const publishers = await Promise.all(Array.from({ length: 3 }, () => letIn(gateway)))
     broker.kill('SIGSTOP')
     const count = 250
     const size = 60_000
@@ -174,9 +184,9 @@ describe.each(inject('natsServers'))('reliability F3: nats-server $version', (bi
       const webSocket = new RawWebSocket(gateway.addresses.ws)
       await eventually(() => webSocket.failure !== '')
       expect(webSocket.failure).toContain('503')
-      // High water, two reads of a flood, and as much again, as a read that filled half of its buffer is kept in it; a
-      // collection may leave the rest for the next one.
-      const mostBytes = before.bufferBytes + publishers.length * 3 * mebibyte
+      // High water, two reads of a flood, and as much again, as a read that filled half of its buffer is kept in it, and
+      // what is kept for the next flood; a collection may leave the rest for the next one.
+      const mostBytes = before.bufferBytes + publishers.length * 3 * mebibyte + spareBytes
       const during = await gateway.settled(({ bufferBytes }) => bufferBytes < mostBytes)
       expect(during.bufferBytes).toBeLessThan(mostBytes)
       // Most waits where it is: in the clients.
@@ -187,9 +197,10 @@ describe.each(inject('natsServers'))('reliability F3: nats-server $version', (bi
     }
     const expected = count * publishers.length * ('MSG load 1 60000\r\n\r\n'.length + size)
     const already = to.bytes
-    await eventually(() => to.bytes - already >= expected || to.isClosed, 30_000)
     // The server asks for signs of life as it likes.
-    expect((to.bytes - already - expected) / 'PING\r\n'.length).toBeOneOf([0, 1, 2])
+    const pings = (): number => (to.bytes - already - expected) / 'PING\r\n'.length
+    await eventually(() => [0, 1, 2].includes(pings()) || to.isClosed, 30_000)
+    expect(pings()).toBeOneOf([0, 1, 2])
     for (const client of [to, ...publishers]) client.socket.destroy()
     await backToStart(scene)
   }, 60_000)
@@ -202,14 +213,15 @@ describe.each(inject('natsServers'))('reliability F3: nats-server $version', (bi
     broker.kill('SIGSTOP')
     client.send('PUB a 2\r\nhi\r\nPING\r\n')
     broker.kill('SIGKILL')
-    expect(await client.closed()).toBe('')
+    // The server asks for signs of life as it likes.
+    expect((await client.closed()).replaceAll('PING\r\n', '')).toBe('')
     expect(await webSocket.closed()).toBe(1001)
     expect((await backToStart(scene)).closed).toEqual({ backend_closed: 2 })
   })
 })
 
 describe.each(inject('natsServers'))('reliability F6: a lame duck, nats-server $version', (binary) => {
-  const config = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "1s"'
+  const config = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "2s"'
 
   it('sends its clients away by INFO, which leads nowhere around the gateway, then closes them', async () => {
     const scene = await start(binary, { config })

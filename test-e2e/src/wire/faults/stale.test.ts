@@ -5,7 +5,7 @@ import { RawWebSocket } from '../web-socket-rig.ts'
 import { CrowdClient } from './crowd.ts'
 import { GatewayProcess } from './gateway-process.ts'
 
-const config = 'ping_interval: "1s"\nping_max: 1'
+const config = 'ping_interval: "1s"\nping_max: 2'
 
 describe.each(inject('natsServers'))(
   'reliability F10: clients of nats-server $version that show no sign of life',

@@ -49,19 +49,25 @@ describe('reliability T13: clients that do not finish CONNECT', () => {
         const ends = await Promise.all(unfinished.map((each) => each.closed()))
         const told = ends.filter((text) => text.endsWith("-ERR 'Authentication Timeout'\r\n"))
         expect(told).toHaveLength(atOnce)
+        // Those of the next round come from the same addresses.
+        await gateway.settled(({ held }) => held['waiting'] === 0)
       }
-      const after = await gateway.settled(({ held }) => JSON.stringify(held) === JSON.stringify(before.held))
+      const mostBytes = before.heapBytes + 8 * mebibyte
+      // A collection may leave for the next one what was let go of just before.
+      const after = await gateway.settled(
+        ({ held, heapBytes }) => JSON.stringify(held) === JSON.stringify(before.held) && heapBytes < mostBytes,
+      )
       expect(after.held).toEqual(before.held)
       expect(after.closed).toEqual({ auth_timeout: rounds * atOnce })
       expect((most.heapBytes - before.heapBytes) / atOnce).toBeLessThan(40 * 1024)
-      expect(after.heapBytes - before.heapBytes).toBeLessThan(8 * mebibyte)
+      expect(after.heapBytes).toBeLessThan(mostBytes)
       expect(after.residentBytes - before.residentBytes).toBeLessThan(100 * mebibyte)
     },
     120_000,
   )
 
   it('are turned away beyond what may wait, in words a client understands', async () => {
-    const gateway = await start({ limits: { maxPendingAuth: 20 } })
+    const gateway = await start({ limits: { maxPendingAuth: 20, authTimeoutMs: 60_000 } })
     const before = await gateway.state()
     const waiting = Array.from({ length: 20 }, () => new CrowdClient(gateway.addresses.tcp))
     await Promise.all(waiting.map((each) => each.until('INFO ')))
@@ -84,11 +90,15 @@ describe('a client that sends a byte a second (reliability T11)', () => {
     await slow.until('INFO ')
     await slowWebSocket.until('INFO ')
     let sent = 0
-    const timer = setInterval(() => {
-      slow.send(plainConnect[sent] ?? '')
-      if (slowWebSocket.closeCode === 0) slowWebSocket.socket.send(plainConnect[sent] ?? '')
-      sent++
-    }, 1000)
+    const timer = setInterval(
+      () => {
+        slow.send(plainConnect[sent] ?? '')
+        if (slowWebSocket.closeCode === 0) slowWebSocket.socket.send(plainConnect[sent] ?? '')
+        sent++
+        // Long before the login has to be done, also where a machine stands still for a moment.
+      },
+      isLong ? 1000 : 100,
+    )
     onTestFinished(() => clearInterval(timer))
     expect(await slow.closed()).toContain("-ERR 'Authentication Timeout'\r\n")
     expect(await slowWebSocket.closed()).toBe(1008)
