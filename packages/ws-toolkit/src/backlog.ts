@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ChannelConnection } from './channel-connection.ts'
 import { closeCode } from './close-code.ts'
-import type { OutboxOwner, SendQueue } from './outbox.ts'
+import type { OutboxWatcher, SendQueue } from './outbox.ts'
 
 /** What a connection does when its client takes less than it is sent. */
-export class Backlog<U> implements OutboxOwner {
+export class Backlog<U> implements OutboxWatcher {
   readonly #connection: ChannelConnection<U>
   #isReadingHeld = false
   #dropped = 0

@@ -59,8 +59,6 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   data: U
   readonly runtime: ChannelRuntime<U>
   readonly outbox: SendQueue
-  readonly intake: Intake
-  readonly backlog: Backlog<U> = new Backlog(this)
   /** The requests under way, of our own dispatcher. */
   requests: RequestQueue<U> | undefined = undefined
   bytesIn = 0
@@ -71,8 +69,12 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   readonly #socket: Duplex & { readonly bytesRead?: number }
   readonly #life: ConnectionLife
   #principal: Principal | undefined
+  /** Made when its client first says something. */
+  #intake: Intake | undefined
   /** Made when it begins. */
   #departure: Departure | undefined
+  /** Made when its client falls behind. */
+  #backlog: Backlog<U> | undefined
   #controller: AbortController | undefined
   #tags: Set<string> | undefined
   #rooms: Set<string> | undefined
@@ -95,8 +97,17 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
     this.#socket = socket
     this.#life = new ConnectionLife(options, performance.now())
     const wire = new Wire(ws, socket, { isPlain: runtime.isPlain, compression: options.compression })
-    this.outbox = new SendQueue(wire, options, flushList, this.backlog)
-    this.intake = new Intake(ws, options, this)
+    this.outbox = new SendQueue(wire, options, flushList, this)
+  }
+
+  get intake(): Intake {
+    this.#intake ??= new Intake(this.#ws, this.runtime.options, this)
+    return this.#intake
+  }
+
+  get backlog(): Backlog<U> {
+    this.#backlog ??= new Backlog(this)
+    return this.#backlog
   }
 
   get path(): string {
@@ -157,7 +168,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   }
 
   get waiting(): number {
-    return this.intake.waiting
+    return this.#intake?.waiting ?? 0
   }
 
   get canNotify(): boolean {
@@ -165,7 +176,7 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
   }
 
   get isPaused(): boolean {
-    return this.intake.isPaused
+    return this.#intake?.isPaused ?? false
   }
 
   get progress(): number {

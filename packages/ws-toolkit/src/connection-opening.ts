@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Duplex } from 'node:stream'
-import type { RawData, WebSocket } from 'ws'
+import type { Duplex } from 'node:stream'
 import { ChannelConnection, type Introduction } from './channel-connection.ts'
 import type { ChannelRuntime } from './channel-runtime.ts'
 import { closeCode, type CloseInfo } from './close-code.ts'
 import { cancel, schedule } from './deadline.ts'
 import { takeDirectly } from './receive-shortcut.ts'
 import { readIntoShared } from './shared-read.ts'
-import { RouteSocket, type SocketOwner } from './upgrade/route-socket.ts'
+import type { RouteSocket } from './upgrade/route-socket.ts'
 
 /** Makes a connection of an open socket: counts it, listens to it, and tells the dispatcher and `onOpen`. */
 export function openConnection<U>(runtime: ChannelRuntime<U>, ws: RouteSocket, introduction: Introduction<U>): void {
@@ -16,9 +15,6 @@ export function openConnection<U>(runtime: ChannelRuntime<U>, ws: RouteSocket, i
   const connection = new ChannelConnection(runtime, { ws, socket }, introduction)
   ws.owner = connection
   if (!runtime.isPlain && takeDirectly(ws, connection)) readIntoShared(socket)
-  ws.on('message', onMessage)
-  ws.on('pong', onPong)
-  ws.on('close', onClose)
   registry.add(connection)
   heartbeat.start()
   counters.opened += 1
@@ -93,26 +89,7 @@ function guard<U>(connection: ChannelConnection<U>, hook: 'dispatcher' | 'onDisc
 }
 
 /** The stream under a socket, where the handshake has left it. */
-function streamOf(ws: WebSocket): Duplex {
-  const stream: unknown = Reflect.get(ws, Symbol.for('nats-edge.socket'))
-  if (stream instanceof Duplex) return stream
+function streamOf({ stream }: RouteSocket): Duplex {
+  if (stream !== undefined) return stream
   throw new TypeError('the socket does not say what stream it is on')
-}
-
-// One function for all sockets: a closure for each would be kept as long as its connection.
-function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
-  // Never anything but a Buffer: the binaryType of a channel's sockets is not changed.
-  ownerOf(this)?.received(data as Buffer, isBinary)
-}
-
-function onPong(this: WebSocket, data: Buffer): void {
-  ownerOf(this)?.ponged(data)
-}
-
-function onClose(this: WebSocket, code: number, reason: Buffer): void {
-  ownerOf(this)?.gone(code, reason.toString())
-}
-
-function ownerOf(ws: WebSocket): SocketOwner | undefined {
-  return ws instanceof RouteSocket ? ws.owner : undefined
 }

@@ -7,7 +7,7 @@ import { SendQueue } from './outbox.ts'
 import type { Wire } from './wire.ts'
 
 const limits = { sendBufferBytes: 1_000_000, lowWaterBytes: 500_000, overflow: 'close' } as const
-const owner = { overflowed: () => false, stalled: () => {}, dropped: () => {}, relieved: () => {} }
+const owner = { backlog: { overflowed: () => false, stalled: () => {}, dropped: () => {}, relieved: () => {} } }
 const tick = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 const textOf = (frame: Frame): string => Buffer.from(frame.payload).toString()
 

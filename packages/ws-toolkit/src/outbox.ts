@@ -28,8 +28,12 @@ export interface Outbox extends Iterable<QueuedFrame> {
   retain(keep: (frame: QueuedFrame) => boolean): number
 }
 
-/** What an outbox tells its connection. */
+/** Who is told by an outbox; only where a client does not keep up. */
 export interface OutboxOwner {
+  readonly backlog: OutboxWatcher
+}
+
+export interface OutboxWatcher {
   /** Above the high mark: may make room. Returns whether it is the only one to decide. */
   overflowed(outbox: SendQueue): boolean
   /** The client takes too little, and nothing may be dropped. */
@@ -292,7 +296,7 @@ export class SendQueue implements Outbox {
     if (this.frames === 0) this.#onEmpty?.()
     if (this.bufferedBytes >= this.#limits.lowWaterBytes) return
     this.#wake()
-    this.#owner.relieved()
+    this.#owner.backlog.relieved()
   }
 
   #wake(): void {
@@ -321,7 +325,7 @@ export class SendQueue implements Outbox {
     this.flush()
     if (!this.isFull) return true
     this.#isMakingRoom = true
-    const decides = this.#owner.overflowed(this)
+    const decides = this.#owner.backlog.overflowed(this)
     this.#isMakingRoom = false
     if (!this.isFull) return true
     if (decides) return this.#giveUp(frame)
@@ -339,7 +343,7 @@ export class SendQueue implements Outbox {
 
   #dropNewest(frame: Frame): boolean {
     if (frame.isReply) return this.#drop(this.#waiting?.dropNewest(this.#excess())) || this.#giveUp(frame)
-    this.#owner.dropped(1)
+    this.#owner.backlog.dropped(1)
     return refuse(frame, 'overloaded')
   }
 
@@ -349,7 +353,7 @@ export class SendQueue implements Outbox {
 
   #drop(frames: readonly Frame[] = none): boolean {
     const dropped = this.#refuseAll(frames)
-    if (dropped > 0) this.#owner.dropped(dropped)
+    if (dropped > 0) this.#owner.backlog.dropped(dropped)
     return dropped > 0
   }
 
@@ -363,7 +367,7 @@ export class SendQueue implements Outbox {
 
   #giveUp(frame: Frame): boolean {
     refuse(frame, 'closed')
-    this.#owner.stalled()
+    this.#owner.backlog.stalled()
     return false
   }
 }

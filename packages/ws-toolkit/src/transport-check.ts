@@ -5,7 +5,7 @@ import { WebSocketServer } from 'ws'
 import { FlushList } from './flush-list.ts'
 import { frameOf } from './frame.ts'
 import { takeDirectly } from './receive-shortcut.ts'
-import { RouteSocket } from './upgrade/route-socket.ts'
+import { RouteSocket, type SocketOwner } from './upgrade/route-socket.ts'
 import { Wire } from './wire.ts'
 
 // Both sides of every border in a frame's length.
@@ -98,11 +98,10 @@ function receivingFault(ws: RouteSocket, stream: MemoryStream): string | undefin
   const hear = (bytes: unknown): void => void heard.push(String(bytes))
   if (!takeDirectly(ws, { received: hear, isBusy: false, outbox: { beginTurn: ignore, endTurn: ignore } }))
     return undefined
-  ws.on('message', hear)
+  ws.owner = { ...nobody, received: hear }
   const receiver: unknown = Reflect.get(ws, '_receiver')
   if (!(receiver instanceof Writable)) return undefined
   for (const chunk of received) receiver.write(Buffer.from(chunk, 'hex'))
-  ws.off('message', hear)
   // The pong.
   stream.takeWritten()
   return heard.join() === 'a,b,c' ? undefined : 'ws reads in another way'
@@ -110,14 +109,7 @@ function receivingFault(ws: RouteSocket, stream: MemoryStream): string | undefin
 
 function closingFault(ws: RouteSocket, stream: MemoryStream): string | undefined {
   const last = frameOf('last')
-  ws.owner = {
-    received: ignore,
-    pinged: ignore,
-    ponged: ignore,
-    gone: ignore,
-    beforeClose: () => stream.write(last.encode()),
-  }
-  ws.on('error', ignore)
+  ws.owner = { ...nobody, beforeClose: () => stream.write(last.encode()) }
   ws.close(1000)
   const written = stream.takeWritten()
   ws.terminate()
@@ -125,5 +117,7 @@ function closingFault(ws: RouteSocket, stream: MemoryStream): string | undefined
     ? undefined
     : 'ws closes without asking first'
 }
+
+const nobody: SocketOwner = { received: ignore, pinged: ignore, ponged: ignore, beforeClose: ignore, gone: ignore }
 
 function ignore(): void {}

@@ -10,7 +10,7 @@ import { WaitingFrames } from './waiting-frames.ts'
 import type { Wire } from './wire.ts'
 
 const limits = { sendBufferBytes: 1_000_000, lowWaterBytes: 1000, overflow: 'close' } as const
-const owner = { overflowed: () => false, stalled: () => {}, dropped: () => {}, relieved: () => {} }
+const owner = { backlog: { overflowed: () => false, stalled: () => {}, dropped: () => {}, relieved: () => {} } }
 const tick = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 
 /** How many bytes each frame that waits keeps alive. */

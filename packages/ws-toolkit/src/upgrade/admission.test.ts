@@ -58,13 +58,39 @@ describe('limitedAdmission', () => {
     expect(new Set(waits).size).toBeGreaterThan(10)
   })
 
-  it('leaves principals to whoever knows them', () => {
-    expect(permitOf(limitedAdmission().admit(who)).identify('jwt:ada')).toBeUndefined()
+  it('has no limit of a principal unless it is given', () => {
+    const admission = limitedAdmission()
+    for (let each = 0; each < 50; each += 1) {
+      expect(permitOf(admission.admit(who)).identify('jwt:ada')).toBeUndefined()
+    }
+  })
+
+  it('refuses above the limit of a principal, wherever it comes from, and still admits another', () => {
+    const admission = limitedAdmission({ maxConnectionsPerPrincipal: 2 })
+    const permits = ['a', 'b', 'c'].map((ip) => permitOf(admission.admit({ ...who, ip })))
+    const answers = permits.map((permit) => permit.identify('jwt:ada'))
+    expect(answers).toEqual([undefined, undefined, { code: 'rate_limited', retryAfterMs: expect.any(Number) }])
+    expect(permits[2]?.identify('jwt:bob')).toBeUndefined()
+    permits[0]?.release()
+    expect(permitOf(admission.admit(who)).identify('jwt:ada')).toBeUndefined()
+  })
+
+  it('counts a principal once, and not after the place was given back', () => {
+    const admission = limitedAdmission({ maxConnectionsPerPrincipal: 1 })
+    const permit = permitOf(admission.admit(who))
+    expect(permit.identify('jwt:ada')).toBeUndefined()
+    expect(permit.identify('jwt:ada')).toBeUndefined()
+    permit.release()
+    permit.release()
+    expect(permit.identify('jwt:ada')).toBeUndefined()
+    expect(permitOf(admission.admit(who)).identify('jwt:ada')).toBeUndefined()
   })
 
   it.each([0, -1, 1.5, Number.NaN])('throws for maxConnections %s', (maxConnections) => {
     expect(() => limitedAdmission({ maxConnections })).toThrow(/maxConnections: /)
     expect(() => limitedAdmission({ maxConnectionsPerIp: maxConnections })).toThrow(/maxConnectionsPerIp: /)
+    const perPrincipal = { maxConnectionsPerPrincipal: maxConnections }
+    expect(() => limitedAdmission(perPrincipal)).toThrow(/maxConnectionsPerPrincipal: /)
   })
 
   it('holds exactly what was admitted and not released, in any order', () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { IncomingMessage } from 'node:http'
-import { WebSocketServer } from 'ws'
+import { type Server, WebSocketServer } from 'ws'
 import { RouteSocket } from './route-socket.ts'
 import { resolveSocketOptions, type ResolvedSocketOptions, type SocketOptions } from './socket-options.ts'
 import { targetOf } from './target.ts'
@@ -8,7 +8,7 @@ import { targetOf } from './target.ts'
 /** The checked options of a route and the `ws` server that holds its sockets to them. */
 export interface SocketRoute {
   readonly options: ResolvedSocketOptions
-  readonly server: WebSocketServer
+  readonly server: Server<typeof RouteSocket>
 }
 
 // Chunks a half-received message may be kept in; ws itself allows 262,144.
@@ -27,7 +27,7 @@ export function routeFor(options: SocketOptions): SocketRoute {
   return route
 }
 
-function serverFor(options: ResolvedSocketOptions): WebSocketServer {
+function serverFor(options: ResolvedSocketOptions): Server<typeof RouteSocket> {
   const { compression } = options
   const settings = {
     noServer: true,
@@ -46,7 +46,7 @@ function serverFor(options: ResolvedSocketOptions): WebSocketServer {
       ...(!compression.contextTakeover && { serverNoContextTakeover: true, clientNoContextTakeover: true }),
     },
   }
-  const server = new WebSocketServer(settings)
+  const server = new WebSocketServer<typeof RouteSocket>(settings)
   server.on('headers', (headers, request) => targetOf(request)?.writeHeaders(headers))
   return server
 }

@@ -55,7 +55,6 @@ export function deliverEvents(
 }
 
 function handOver(ws: WebSocket, events: RawSocketEvents, observe: Observe): void {
-  ws.on('error', ignore)
   callHandler(
     'onOpen',
     () => events.takeSocket(ws),
@@ -83,8 +82,7 @@ function listen(
     raise(error)
   }
 
-  // Always there: an `error` event nobody listens to ends the process, and any oversized message is one.
-  ws.on('error', onError === undefined ? ignore : raise)
+  if (onError !== undefined) ws.on('error', raise)
   if (onMessage !== undefined) {
     ws.on('message', (data, isBinary) => {
       const event = new MessageEvent('message', { data: isBinary ? arrayBufferOf(data) : String(data) })
@@ -138,5 +136,3 @@ function arrayBufferOf(data: RawData): ArrayBuffer {
   // A copy: the bytes are a view of the chunk that was read, and the handler may keep them.
   return new Uint8Array(bytes).buffer
 }
-
-function ignore(): void {}

@@ -2,20 +2,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Permit } from '@nats-edge/wire-parser'
-import type { WebSocket } from 'ws'
 import { clientLeft, type UpgradeRefusal } from './refusal.ts'
 import type { SocketRoute } from './route.ts'
+import type { RouteSocket } from './route-socket.ts'
 import { callHandler, deliverEvents, type SocketEvents } from './socket-events.ts'
 
 /** Brands `upgradeWebSocket`, and is where a request carries its target. */
 export const upgradeSymbol: unique symbol = Symbol.for('nats-edge.upgrade')
-// Where a WebSocket carries the stream under it.
-const socketSymbol: unique symbol = Symbol.for('nats-edge.socket')
-// Where the stream of an open socket carries the place it has.
-const permitSymbol: unique symbol = Symbol('permit')
-
-type StreamedSocket = WebSocket & { [socketSymbol]?: Duplex }
-type PlacedSocket = Duplex & { [permitSymbol]?: Permit }
 
 interface Start {
   readonly permit: Permit
@@ -168,7 +161,7 @@ export class UpgradeTarget {
 
   readonly #onLeft = (): void => this.abort()
 
-  #upgraded(ws: StreamedSocket): void {
+  #upgraded(ws: RouteSocket): void {
     const events = this.#events
     if (events === undefined) return
     this.#phase = 'open'
@@ -176,11 +169,9 @@ export class UpgradeTarget {
     this.#events = undefined
     this.#wake = undefined
     this.#unwatch()
-    // The place is all of a handshake that is kept as long as its connection; it is given back before ws tells its end.
-    const socket: PlacedSocket = this.#socket
-    socket[permitSymbol] = this.permit
-    socket.prependListener('close', givePlaceBack)
-    ws[socketSymbol] = this.#socket
+    // The place is all of a handshake that is kept as long as its connection.
+    ws.permit = this.permit
+    ws.stream = this.#socket
     deliverEvents(ws, events, { url: this.#url, observe: this.#route.options.observe })
   }
 
@@ -211,10 +202,6 @@ export function targetOf(incoming: IncomingMessage): UpgradeTarget | undefined {
 export function leaveTarget(incoming: IncomingMessage, target: UpgradeTarget): void {
   // Assigned, as all here is: a property that is defined makes the object a slow one.
   Reflect.set(incoming, upgradeSymbol, target)
-}
-
-function givePlaceBack(this: PlacedSocket): void {
-  this[permitSymbol]?.release()
 }
 
 function abortReason(refusal: UpgradeRefusal): DOMException {
