@@ -16,12 +16,13 @@ export default defineConfig({
     ],
     globalSetup: ['./vitest.setup.ts'],
     setupFiles: ['./vitest.patience.ts'],
+    expect: { poll: { timeout: 10_000, interval: 10 } },
     pool: 'forks',
     // Tests wait more than they compute; those of the long job measure, so they run alone.
     maxWorkers: process.env['PROPERTY_RUNS'] === undefined ? 2 : 1,
     // A property of the long job has a millisecond a case.
-    testTimeout: 20_000 + Number(process.env['PROPERTY_RUNS'] ?? 0),
-    hookTimeout: 30_000,
+    testTimeout: 60_000 + Number(process.env['PROPERTY_RUNS'] ?? 0),
+    hookTimeout: 60_000,
     reporters: ['default'],
   },
 })
