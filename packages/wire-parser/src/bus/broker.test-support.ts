@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { connect as dial, type Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { startNatsServer, type NatsServer, type StartOptions } from '@nats-edge/embedded-nats'
 import { connect, type NodeConnectionOptions } from '@nats-io/transport-node'
 import type { NatsConnection } from '@nats-io/nats-core'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 import { parsePattern, type Pattern } from '../pattern.ts'
 import { parseSubject, type Subject } from '../subject.ts'
+
+// Waiting goes by the real clock, also while a test holds that of the deadlines.
+const clock = performance
 
 export type Binary = StartOptions['binary']
 
@@ -34,11 +38,17 @@ export async function connectTo(server: NatsServer, options: NodeConnectionOptio
 
 /** Resolves once `holds` does; rejects when it still does not after `withinMs`. */
 export async function eventually(holds: () => boolean, withinMs = 10_000): Promise<void> {
-  const end = performance.now() + withinMs
+  const end = clock.now() + withinMs
   while (!holds()) {
-    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${holds}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
+    if (clock.now() > end) throw new Error(`not within ${withinMs} ms: ${holds}`)
+    await pause(2)
   }
+}
+
+/** Holds the clock of deadlines that are set after this, until the test is over or moves it. */
+export function holdDeadlines(): void {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+  onTestFinished(() => void vi.useRealTimers())
 }
 
 export function subject(text: string): Subject {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { describe, expect, inject, it } from 'vitest'
+import { describe, expect, inject, it, vi } from 'vitest'
 import type { Admission } from '../admission.ts'
 import { compilePermissions, type PermissionRules } from '../permissions.ts'
 import type { Principal } from '../principal.ts'
@@ -8,6 +8,7 @@ import {
   anyServer,
   connectTo,
   eventually,
+  holdClock,
   plainConnect,
   RawClient,
   type Rig,
@@ -23,8 +24,14 @@ function principal(name: string, rules: PermissionRules = {}, more: Partial<Prin
 
 const byUser: WireAuthenticate = ({ user, pass }) => (pass === 'right' && user !== undefined ? principal(user) : deny())
 
-async function rigWith(options: Partial<WireGatewayOptions>, config = ''): Promise<Rig> {
-  return startGateway(await startBroker(binary, { config }), options)
+async function rigWith(
+  options: Partial<WireGatewayOptions>,
+  config = '',
+  prepare: () => void = () => undefined,
+): Promise<Rig> {
+  const server = await startBroker(binary, { config })
+  prepare()
+  return startGateway(server, options)
 }
 
 function says(fields: Record<string, unknown>): string {
@@ -178,10 +185,14 @@ describe('authenticate', () => {
   })
 
   it('does not keep anybody in whose credential has expired (reliability T9)', async () => {
-    let expiresAt = Date.now() + 700
-    const rig = await rigWith({ authenticate: () => principal('ada', {}, { expiresAt }) })
+    const rig = await rigWith({ authenticate: () => principal('ada', {}, { expiresAt }) }, '', holdClock)
+    let expiresAt = Date.now() + 60_000
     const client = await RawClient.connected(rig.url, says({}))
-    expect(await client.closed(3000)).toBe(`-ERR 'User Authentication Expired'\r\n`)
+    vi.advanceTimersByTime(59_900)
+    expect(await client.settled()).toBe('')
+    client.clear()
+    vi.advanceTimersByTime(2000)
+    expect(await client.closed()).toBe(`-ERR 'User Authentication Expired'\r\n`)
     expiresAt = Date.now() - 1
     expect(await refused(rig.url, says({}))).toBe(`-ERR 'User Authentication Expired'\r\n`)
     await eventually(() => rig.stat('wire_connections_closed_total', 'credential_expired') === 2)
@@ -224,13 +235,18 @@ describe('onConnect', () => {
 
 describe('limits before and at CONNECT', () => {
   it('close who says nothing in time', async () => {
-    const rig = await rigWith({ limits: { authTimeoutMs: 100 } })
-    expect(await refused(rig.url, '')).toBe(`-ERR 'Authentication Timeout'\r\n`)
-    const slow = await RawClient.to(rig.url)
+    const rig = await rigWith({ limits: { authTimeoutMs: 100 } }, '', holdClock)
+    const [silent, slow] = [await RawClient.to(rig.url), await RawClient.to(rig.url)]
     slow.send('CONNECT {"verb')
-    expect(await slow.closed()).toContain(`-ERR 'Authentication Timeout'`)
     const quick = await RawClient.connected(rig.url)
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    vi.advanceTimersByTime(90)
+    expect(await quick.settled()).toBe('')
+    expect([silent.isClosed, slow.isClosed]).toEqual([false, false])
+    vi.advanceTimersByTime(60)
+    for (const late of [silent, slow]) {
+      expect((await late.closed()).replace(/INFO [^\r]*\r\n/, '')).toBe(`-ERR 'Authentication Timeout'\r\n`)
+    }
+    quick.clear()
     expect(await quick.settled()).toBe('')
     expect(rig.stat('wire_connections_closed_total', 'auth_timeout')).toBe(2)
   })
@@ -255,7 +271,7 @@ describe('limits before and at CONNECT', () => {
   })
 
   it('bound those who are not in yet, by address and altogether', async () => {
-    const rig = await rigWith({ limits: { maxConnectionsPerIp: 2, authTimeoutMs: 300 } })
+    const rig = await rigWith({ limits: { maxConnectionsPerIp: 2, authTimeoutMs: 300 } }, '', holdClock)
     const waiting = [await RawClient.to(rig.url), await RawClient.to(rig.url)]
     const third = await RawClient.to(rig.url)
     expect((await third.closed()).replace(/INFO [^\r]*\r\n/, '')).toBe(`-ERR 'maximum connections exceeded'\r\n`)
@@ -264,8 +280,10 @@ describe('limits before and at CONNECT', () => {
     const fourth = await RawClient.connected(rig.url)
     expect(await fourth.settled()).toBe('')
     expect(rig.of('connection.refused')).toEqual([{ type: 'connection.refused', ip: '127.0.0.1', reason: 'pending' }])
+    vi.advanceTimersByTime(400)
     await waiting[1]?.closed()
     await eventually(() => rig.stat('wire_connections_waiting') === 0)
+    expect(await waiting[0]?.settled()).toContain('PONG')
   })
 
   it('bound all connections, and those of one principal (reliability T15)', async () => {
@@ -286,11 +304,14 @@ describe('limits before and at CONNECT', () => {
   })
 
   it('bound how often an address connects', async () => {
-    const rig = await rigWith({ limits: { connectsPerSecond: 1, connectBurst: 2 } })
+    const rig = await rigWith({ limits: { connectsPerSecond: 1, connectBurst: 2 } }, '', holdClock)
     await RawClient.connected(rig.url)
     await RawClient.connected(rig.url)
     expect(await refused(rig.url, '')).toBe(`-ERR 'maximum connections exceeded'\r\n`)
     expect(rig.of('connection.refused')).toMatchObject([{ reason: 'rate' }])
+    vi.advanceTimersByTime(1000)
+    const again = await RawClient.connected(rig.url)
+    expect(await again.settled()).toBe('')
   })
 
   it('keep addresses out without a word', async () => {

@@ -52,7 +52,7 @@ describe('reliability F9: a client that takes nothing', () => {
     await to.flush()
     const payload = new Uint8Array(60_000)
     let most = 0
-    const end = performance.now() + 8000
+    const end = performance.now() + 30_000
     while (rig.stat('wire_connections_closed_total', 'slow_client') === 0 && performance.now() < end) {
       for (let i = 0; i < 20; i++) from.publish('flood', payload)
       from.publish('other')
@@ -65,7 +65,7 @@ describe('reliability F9: a client that takes nothing', () => {
     expect(most).toBeLessThan(mebibyte)
     await eventually(() => got > 5)
     expect(rig.of('connection.closed')).toMatchObject([{ cause: 'slow_client' }])
-  })
+  }, 60_000)
 
   it('is served again where it goes on in time, and gets everything', async () => {
     const rig = await startGateway(await startBroker(binary), { limits: { highWaterBytes: 65_536 } })
@@ -75,14 +75,14 @@ describe('reliability F9: a client that takes nothing', () => {
     for (let i = 0; i < count; i++) from.publish('flood', new Uint8Array(50_000))
     await from.flush()
     await eventually(() => rig.stat('wire_queued_bytes') > 65_536)
-    let bytes = 0
-    deaf.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-    })
+    const chunks: Buffer[] = []
+    deaf.on('data', (chunk: Buffer) => chunks.push(chunk))
     deaf.resume()
+    // The server asks for a sign of life as it likes.
+    const bytes = (): number => Buffer.concat(chunks).toString('latin1').replaceAll('PING\r\n', '').length
     const expected = count * ('MSG flood 1 50000\r\n\r\n'.length + 50_000)
-    await eventually(() => bytes >= expected)
-    expect(bytes).toBe(expected)
+    await eventually(() => bytes() >= expected)
+    expect(bytes()).toBe(expected)
     expect(rig.stat('wire_queued_bytes')).toBe(0)
   })
 
@@ -199,12 +199,13 @@ describe.each(inject('natsServers'))('reliability F1, F2, F3: nats-server $versi
       expect(client.received).toContain('No Backend Available')
       if (performance.now() > end) throw new Error('the server did not come back')
     }
-  })
+  }, 60_000)
 
   it('frozen holds on to its clients, and serves them when it goes on', async () => {
     const broker = await startBroker(server)
-    const rig = await startGateway(broker, { limits: { infoTimeoutMs: 300 } })
+    const rig = await startGateway(broker)
     const client = await RawClient.connected(rig.url)
+    rig.gateway.reload({ limits: { infoTimeoutMs: 300 } })()
     broker.kill('SIGSTOP')
     try {
       // The signal may take a moment: until then somebody gets in.

@@ -78,6 +78,8 @@ describe.each(inject('natsServers'))('INFO of nats-server $version', (server) =>
       const client = await RawClient.to(address)
       client.send(plainConnect)
       client.send('PING\r\n')
+      // What follows the first PONG is there with the second one, if not before.
+      await client.settled()
       await client.settled()
       orders.push(client.received.replaceAll(/INFO [^\r]*\r\n/g, 'INFO\r\n'))
     }

@@ -90,7 +90,7 @@ async function say(url: string, script: string, pieces: (script: string) => stri
 }
 
 describe.each(inject('natsServers'))('through a gateway in front of nats-server $version', (binary) => {
-  it('is answered as by the server itself, whatever it says', async () => {
+  it('is answered as by the server itself, whatever it says', { timeout: 60_000 }, async () => {
     const server = await startBroker(binary)
     const { url } = await startGateway(server)
     for (const [name, script] of scripts) {
@@ -100,7 +100,7 @@ describe.each(inject('natsServers'))('through a gateway in front of nats-server 
     }
   })
 
-  it('is answered the same where every byte is a read of its own', async () => {
+  it('is answered the same where every byte is a read of its own', { timeout: 60_000 }, async () => {
     const server = await startBroker(binary)
     const { url } = await startGateway(server)
     // The server reads a control line that comes in two parts twice, and says what it finds twice: only whole answers to

@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { expect, it, onTestFinished } from 'vitest'
+import { memoryInUse } from '../bus/memory.test-support.ts'
 import { Outlet } from './outlet.ts'
 import { eventually } from './rig.test-support.ts'
 import { SocketTransport } from './socket-transport.ts'
 
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
 const mebibyte = 1_048_576
-
-function memory(): number {
-  collect()
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return heapUsed + arrayBuffers
-}
 
 /** An outlet to a peer that takes nothing any more. */
 async function toDeafPeer(): Promise<{ outlet: Outlet; peer: Socket; written: number }> {
@@ -51,11 +42,11 @@ it('what waits for a peer that takes nothing costs little more than its bytes, h
     return message.length
   }
   let bytes = deliver(0)
-  const before = memory()
+  const before = await memoryInUse()
   for (let i = 1; i < messages; i++) bytes += deliver(i)
   expect(outlet.queuedBytes).toBeGreaterThan(bytes)
   // An object for each would be nine million bytes.
-  expect(memory() - before).toBeLessThan(2 * bytes + mebibyte / 2)
+  expect((await memoryInUse()) - before).toBeLessThan(2 * bytes + mebibyte / 2)
   let received = 0
   let tail = ''
   peer.on('data', (chunk: Buffer) => {

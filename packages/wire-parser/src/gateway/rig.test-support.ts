@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { connect as dial, type Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { type NatsServer, startNatsServer, type StartOptions } from '@nats-edge/embedded-nats'
 import { connect, type NodeConnectionOptions } from '@nats-io/transport-node'
 import type { NatsConnection } from '@nats-io/nats-core'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 import type { BoundListener, GatewayEvent, ListenerOptions, WireGateway, WireGatewayOptions } from '../gateway.ts'
 import { wireGateway } from '../gateway.ts'
+
+// Waiting goes by the real clock, also while a test holds the one of its gateway.
+const clock = performance
 
 export type Binary = NonNullable<StartOptions['binary']>
 
@@ -71,11 +75,22 @@ export async function connectTo(url: string, options: NodeConnectionOptions = {}
 
 /** Resolves once `holds` does; rejects when it still does not after `withinMs`. */
 export async function eventually(holds: () => boolean, withinMs = 10_000): Promise<void> {
-  const end = performance.now() + withinMs
+  const end = clock.now() + withinMs
   while (!holds()) {
-    if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${holds}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
+    if (clock.now() > end) throw new Error(`not within ${withinMs} ms: ${holds}`)
+    await pause(2)
   }
+}
+
+/**
+ * Holds the clock of a gateway that is started after this: its time goes on by `vi.advanceTimersByTime()` alone, until the
+ * test is over. Sockets and servers are not held.
+ */
+export function holdClock(): void {
+  vi.useFakeTimers({
+    toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance', 'Date'],
+  })
+  onTestFinished(() => void vi.useRealTimers())
 }
 
 export function text(bytes: Uint8Array): string {
@@ -123,8 +138,9 @@ export class RawClient {
     return client
   }
 
+  /** What came; but a PING the server sends two seconds into a connection, which no test waits for. */
   get received(): string {
-    return this.#received
+    return this.#received.replaceAll(/(?<=^|\n)PING\r\n/g, '')
   }
 
   get isClosed(): boolean {
@@ -139,7 +155,7 @@ export class RawClient {
 
   /** What came behind the first line. */
   get behindInfo(): string {
-    return this.#received.slice(this.#received.indexOf('\r\n') + 2)
+    return this.received.slice(this.received.indexOf('\r\n') + 2)
   }
 
   clear(): void {
@@ -152,17 +168,17 @@ export class RawClient {
 
   /** Resolves when what was received holds `what`. */
   async until(what: string | RegExp, withinMs = 10_000): Promise<void> {
-    const end = performance.now() + withinMs
+    const end = clock.now() + withinMs
     while (typeof what === 'string' ? !this.#received.includes(what) : !what.test(this.#received)) {
-      if (performance.now() > end) throw new Error(`${what} did not come, but ${JSON.stringify(this.#received)}`)
+      if (clock.now() > end) throw new Error(`${what} did not come, but ${JSON.stringify(this.#received)}`)
       if (this.#isClosed) throw new Error(`closed before ${what} came: ${JSON.stringify(this.#received)}`)
-      await new Promise((resolve) => setTimeout(resolve, 1))
+      await pause(1)
     }
   }
 
   async closed(withinMs = 10_000): Promise<string> {
     await eventually(() => this.#isClosed, withinMs)
-    return this.#received
+    return this.received
   }
 
   /** Resolves when the server has worked through everything sent; returns what came, without INFO and this PONG. */
@@ -170,7 +186,7 @@ export class RawClient {
     const pongs = this.#pongs()
     this.send('PING\r\n')
     await eventually(() => this.#pongs() > pongs || this.#isClosed)
-    const lines = this.#received.replaceAll(/INFO [^\r]*\r\n/g, '')
+    const lines = this.received.replaceAll(/INFO [^\r]*\r\n/g, '')
     return lines.endsWith('PONG\r\n') ? lines.slice(0, -6) : lines
   }
 
