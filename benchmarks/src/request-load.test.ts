@@ -17,7 +17,7 @@ describe('runRequestLoad', () => {
         })
       },
       8,
-      50,
+      500,
     )
     expect(most).toBe(8)
     expect(outstanding).toBe(0)

@@ -107,7 +107,7 @@ describe('what goes wrong', () => {
         setTimeout(() => client.destroy(), 50)
         return chunk
       })
-      const result = await loads[name]({ ...options, url, durationMs: 300 }).catch((error: unknown) => error)
+      const result = await loads[name]({ ...options, url, durationMs: 1500 }).catch((error: unknown) => error)
       const errors = result instanceof Error ? { [result.message]: 1 } : (result as { errors: object }).errors
       expect(Object.keys(errors)).not.toEqual([])
     },

@@ -65,7 +65,7 @@ describe('README.md', () => {
       )
     writeFileSync(file, onOtherPorts)
     try {
-      const { stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 15_000 })
+      const { stdout } = await promisify(execFile)(process.execPath, [file], { timeout: 50_000 })
       expect(stdout).toBe('"orders.7.get"\n')
     } finally {
       rmSync(file)
@@ -132,7 +132,7 @@ describe('docs/migration-nats-proxy.md', () => {
     nats.subscribe('GET:.silent', { callback: () => undefined })
     nats.subscribe('GET:.empty', { callback: (_, message) => void message.respond() })
     await nats.flush()
-    const proxy = restProxy({ nats, timeoutMs: 200 })
+    const proxy = restProxy({ nats, timeoutMs: code === 'timeout' ? 200 : 10_000 })
     const response = await proxy.routes.request(path)
     await proxy.close({ drainMs: 0 })
     expect([response.status, await response.json()]).toEqual([status, expect.objectContaining({ code })])

@@ -66,7 +66,7 @@ describe.each(inject('natsServers'))('dev --demo with nats-server $version', (se
     const lines = program.output.match(/^ {2}node .*demo\.greet.*$/gm) ?? []
     expect(lines).toHaveLength(2)
     for (const line of lines) {
-      const { stdout } = await promisify(exec)(line.trim(), { cwd: repositoryFolder, timeout: 15_000 })
+      const { stdout } = await promisify(exec)(line.trim(), { cwd: repositoryFolder, timeout: 50_000 })
       expect(stdout).toBe('hello ada, from a NATS service\n')
     }
 

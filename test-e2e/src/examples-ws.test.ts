@@ -183,9 +183,9 @@ describe('examples/ws-passthrough', () => {
 })
 
 describeWithRedis('examples/ws-queue-redis', () => {
-  const worker = (redisUrl: string): Program =>
+  const worker = (redisUrl: string, stuckMs: number): Program =>
     new Program(process.execPath, [join(repositoryFolder, 'examples/ws-queue-redis/worker.js')], {
-      env: { REDIS_URL: redisUrl, STUCK_MS: '300' },
+      env: { REDIS_URL: redisUrl, STUCK_MS: String(stuckMs) },
     })
 
   let servers: { redisUrl: string; url: string; stopRedis: () => Promise<void> }
@@ -203,11 +203,12 @@ describeWithRedis('examples/ws-queue-redis', () => {
     client.socket.send(JSON.stringify({ type: 'render', id, data }))
 
   it('lets workers answer, in any order', async () => {
-    await using first = worker(servers.redisUrl)
-    await using second = worker(servers.redisUrl)
+    // Nobody takes over the work of one that merely stands still for a moment.
+    await using first = worker(servers.redisUrl, 60_000)
+    await using second = worker(servers.redisUrl, 60_000)
     await Promise.all([first.printed(/(ready)/), second.printed(/(ready)/)])
     const client = await Client.open(servers.url)
-    render(client, 1, { title: 'slow', seconds: 1.2 })
+    render(client, 1, { title: 'slow', seconds: 2.5 })
     await vi.waitUntil(() => /working/.test(first.output + second.output), patience)
     render(client, 2, { title: 'quick' })
     render(client, 3, {})
@@ -223,12 +224,13 @@ describeWithRedis('examples/ws-queue-redis', () => {
   it('hands the job of a killed worker to another', async () => {
     const client = await Client.open(servers.url)
     {
-      await using doomed = worker(servers.redisUrl)
+      await using doomed = worker(servers.redisUrl, 300)
       await doomed.printed(/(ready)/)
-      render(client, 1, { title: 'important', seconds: 0.1 })
+      // Longer than it has to live.
+      render(client, 1, { title: 'important', seconds: 1.5 })
       await doomed.printed(/(working)/)
     }
-    await using heir = worker(servers.redisUrl)
+    await using heir = worker(servers.redisUrl, 300)
     await heir.printed(/(working)/)
     expect(await client.answerTo(1)).toMatchObject({ data: { title: 'IMPORTANT', by: `worker-${heir.pid}` } })
   })

@@ -147,7 +147,7 @@ describe('docs/wire.md', () => {
     const example = /```js\n([\s\S]*?)```/.exec(wire)?.[1] ?? ''
     writeFileSync(file, example.replace('nats://127.0.0.1:4223', each.wireUrl ?? ''))
     try {
-      const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(file)], { timeout: 15_000 })
+      const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(file)], { timeout: 50_000 })
       expect(stdout).toBe('hello ada, from a NATS service\n')
     } finally {
       rmSync(file)
@@ -236,7 +236,7 @@ describe('README.md', () => {
       )
     writeFileSync(file, `${onOtherPorts}\nprocess.kill(process.pid, 'SIGTERM')\n`)
     try {
-      const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(file)], { timeout: 15_000 })
+      const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(file)], { timeout: 50_000 })
       expect(stdout).toMatch(/^try http:\/\/127\.0\.0\.1:\d+\n$/)
     } finally {
       rmSync(file)

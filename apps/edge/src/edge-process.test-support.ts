@@ -45,7 +45,8 @@ export class EdgeProcess {
       })
     }
     this.exited = new Promise((resolve) => {
-      this.child.once('exit', (code, signal) => {
+      // By then all it has printed has been read, if anybody reads it.
+      this.child.once(options.deaf === true ? 'exit' : 'close', (code, signal) => {
         this.hasExited = true
         resolve(code ?? signal ?? 0)
       })

@@ -256,13 +256,13 @@ describe('drain (reliability F14)', () => {
   })
 
   it('waits `delay` with readiness gone before it stops accepting', async () => {
-    const each = await readyEdge({ shutdown: { delay: '400ms', grace: '5s' } })
+    const each = await readyEdge({ shutdown: { delay: '2s', grace: '5s' } })
     const begun = performance.now()
     const closed = each.close()
     expect((await fetch(`${each.adminUrl}/readyz`)).status).toBe(503)
     expect((await fetch(`${each.url}/`)).status).toBe(200)
     await closed
-    expect(performance.now() - begun).toBeGreaterThan(390)
+    expect(performance.now() - begun).toBeGreaterThan(1900)
   })
 
   it('cuts what is not finished at the end of grace', async () => {
@@ -299,7 +299,10 @@ async function killInFlight(each: TestEdge, doomed: NatsServer, agent: Agent): P
   const ended = await Promise.all(answers)
   off()
   expect(new Set(ended.map(({ status }) => status))).toEqual(new Set([503]))
-  const answered = each.lines.slice(before).filter((line) => line['status'] === 503)
+  const answered = await until('all are logged', () => {
+    const lines = each.lines.slice(before).filter((line) => line['status'] === 503)
+    return lines.length >= 200 && lines
+  })
   expect(answered).toHaveLength(200)
   await doomed.stop()
   return Math.max(...answered.map((line) => Date.parse(String(line['time'])))) - noticedAt

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { setTimeout as delay } from 'node:timers/promises'
 import type { NatsServer } from '@nats-edge/embedded-nats'
 import { upgradeWebSocket } from '@nats-edge/ws-toolkit/upgrade'
 import { Hono } from 'hono'
@@ -45,6 +44,8 @@ function client(url: string): RawClient {
 }
 
 const closedWith: CloseOptions[] = []
+let sendSecondPart = (): void => {}
+let secondPart = Promise.resolve()
 
 /** A capability whose routes do what a handler may do. */
 function probe(path = '/probe'): Mount {
@@ -78,7 +79,7 @@ function probe(path = '/probe'): Mount {
     const pull = async (controller: ReadableStreamDefaultController): Promise<void> => {
       const part = parts.shift()
       if (part === undefined) return controller.close()
-      if (part === 'second') await delay(300)
+      if (part === 'second') await secondPart
       controller.enqueue(new TextEncoder().encode(part))
     }
     return new Response(new ReadableStream({ pull }))
@@ -236,7 +237,9 @@ describe('a request', () => {
     for (const one of clients) one.destroy()
     await until('none is left', async () => (await inFlight(each)) === 0)
     expect(requests(await metrics(each), 'unmatched', 'POST', 499)).toBe(100)
-    expect(metricOf(await metrics(each), 'nats_edge_connections_open{listener="public"}')).toBe(0)
+    const open = async (): Promise<number | undefined> =>
+      metricOf(await metrics(each), 'nats_edge_connections_open{listener="public"}')
+    await until('no connection is left', async () => (await open()) === 0)
   })
 })
 
@@ -291,9 +294,11 @@ describe('the connection', () => {
 
   it('carries a stream as it comes, counted when it ends', async () => {
     const each = await started()
+    secondPart = new Promise((resolve) => (sendSecondPart = resolve))
     const raw = client(each.url).send(`${head('/probe/stream')}\r\n`)
     await raw.until(/first/)
     expect(await inFlight(each)).toBe(1)
+    sendSecondPart()
     await raw.until(/second/)
     await until('it has ended', async () => (await inFlight(each)) === 0)
     expect(requests(await metrics(each), '/stream', 'GET', 200)).toBe(1)
@@ -407,7 +412,10 @@ describe('admission', () => {
     await refused.untilClosed()
     const crowd = Array.from({ length: 40 }, () => client(each.url))
     await until('those far above are closed', () => crowd.filter((one) => one.closed).length >= 20)
-    expect(metricOf(await metrics(each), 'nats_edge_connections_refused_total{listener="public",reason="ip"}')).toBe(41)
+    const refusals = async (): Promise<number | undefined> =>
+      metricOf(await metrics(each), 'nats_edge_connections_refused_total{listener="public",reason="ip"}')
+    await until('all have been looked at', async () => ((await refusals()) ?? 0) >= 41)
+    expect(await refusals()).toBe(41)
     for (const one of [...held, ...crowd]) one.destroy()
     await until(
       'all are gone',

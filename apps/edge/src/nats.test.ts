@@ -87,7 +87,7 @@ describe.each(inject('natsServers'))('TLS to nats-server $version', (server) => 
     const paths = `cert_file: "${file('serverCertificate')}", key_file: "${file('serverKey')}", ca_file: "${file('authority')}"`
     const dataDir = join(folder, `data-${brokers.length}-${Date.now()}`)
     mkdirSync(dataDir)
-    const each = await startNatsServer({ binary: server, config: `tls { ${paths}, timeout: 2 ${more} }`, dataDir })
+    const each = await startNatsServer({ binary: server, config: `tls { ${paths}, timeout: 20 ${more} }`, dataDir })
     brokers.push(each)
     return each
   }

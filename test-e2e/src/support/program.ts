@@ -30,8 +30,9 @@ export class Program {
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text))
     }
+    // By then all it has printed has been read.
     this.exited = new Promise((resolve) =>
-      this.process.once('exit', (code) => {
+      this.process.once('close', (code) => {
         this.exitCode = code
         resolve(code)
       }),

@@ -47,7 +47,7 @@ const unfinished = ['', 'GET / HTTP/1.1\r\nHost: localhost\r\n', 'GET / HTTP/1.1
 async function withoutHeads(
   limits: Readonly<Record<string, unknown>>,
   expect: ExpectStatic,
-  withinMs = 10_000,
+  withinMs = 20_000,
 ): Promise<void> {
   const each = await startEdge(broker.url, { limits: { connectionsPerIp: 1000, ...limits } })
   const slow = Array.from({ length: 300 }, (_, index) => new RawClient(each.url).send(unfinished[index % 3] ?? ''))
@@ -58,17 +58,18 @@ async function withoutHeads(
     await until('all are connected', () => slow.every(({ socket }) => !socket.connecting))
     // None of them is turned away for being one too many.
     expect(await metric(each, 'nats_edge_connections_refused_total{listener="public",reason="ip"}')).toBe(0)
-    let served = 0
+    let served = false
     await until(
       'all are closed',
       async () => {
+        const someAreOpen = slow.some(({ closed }) => !closed)
         expect((await fetch(each.url)).status).toBe(200)
-        served += 1
+        served ||= someAreOpen
         return slow.every(({ closed }) => closed)
       },
       withinMs,
     )
-    expect(served).toBeGreaterThan(3)
+    expect(served).toBe(true)
     expect(slow.map(({ received }) => received).filter((text) => text !== '')).toEqual([])
   } finally {
     clearInterval(trickle)
@@ -101,13 +102,13 @@ describe.concurrent('deadlines (reliability T11)', () => {
   })
 
   it('close 300 connections whose heads do not come, while others are served', async ({ expect }) => {
-    await withoutHeads({ deadlines: { headers: '1s' } }, expect)
+    await withoutHeads({ deadlines: { headers: '3s' } }, expect)
   })
 
   // The deadline of default is 10 s; node's own, 60 s and looked at every 30 s, would leave them all.
   it.skipIf(inject('propertyRuns') < 100_000)(
     'close 300 connections whose heads do not come by default too',
-    async ({ expect }) => withoutHeads({}, expect, 25_000),
+    async ({ expect }) => withoutHeads({}, expect, 30_000),
     60_000,
   )
 
@@ -149,7 +150,7 @@ describe.concurrent('deadlines (reliability T11)', () => {
   })
 
   it('cut a client that takes nothing of its answer', async ({ expect }) => {
-    await withClient({ deadlines: { write: '1s' } }, async (client, each) => {
+    await withClient({ deadlines: { write: '2s' } }, async (client, each) => {
       client.socket.pause()
       client.send(getBig)
       await until('it runs', async () => (await inFlight(each)) === 1)
@@ -161,7 +162,7 @@ describe.concurrent('deadlines (reliability T11)', () => {
   })
 
   it('leave a client alone that takes its answer slowly, for longer than the deadline', async ({ expect }) => {
-    await withClient({ deadlines: { write: '1s' } }, async (client) => {
+    await withClient({ deadlines: { write: '2s' } }, async (client) => {
       client.socket.pause()
       client.send(getBig)
       const begun = performance.now()
@@ -169,7 +170,7 @@ describe.concurrent('deadlines (reliability T11)', () => {
         client.socket.resume()
         setImmediate(() => client.socket.pause())
       }, 200)
-      await until('it has sipped for a while', () => performance.now() - begun > 3500)
+      await until('it has sipped for a while', () => performance.now() - begun > 5000)
       clearInterval(sips)
       expect(client.received.length).toBeLessThan(bigBytes)
       client.socket.resume()

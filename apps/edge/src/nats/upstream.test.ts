@@ -3,7 +3,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import type { NatsServer } from '@nats-edge/embedded-nats'
 import { startBroker, startEdge, until, type TestEdge } from '../edge.test-support.ts'
 
-const config = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "1s"'
+const config = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "20s"'
 
 /** An edge whose only broker has just said that it is about to stop. */
 async function leaving(): Promise<{ edge: TestEdge; broker: NatsServer }> {

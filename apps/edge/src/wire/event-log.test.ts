@@ -52,7 +52,8 @@ describe('the log of the NATS listener', () => {
     const { lines, log } = logged('info')
     for (let i = 0; i < 1000; i++) log({ ...denied, ...who, subject: 'a' })
     expect(lines.length).toBeGreaterThanOrEqual(100)
-    expect(lines.length).toBeLessThan(150)
+    // More than half of them would take a pause of four seconds.
+    expect(lines.length).toBeLessThan(500)
     const before = lines.length
     for (const end = performance.now() + 5000; lines.length === before && performance.now() < end;) {
       await new Promise((resolve) => setImmediate(resolve))
