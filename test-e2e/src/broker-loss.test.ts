@@ -7,6 +7,7 @@ import { startNatsServer, type NatsServer } from '@nats-edge/embedded-nats'
 import { connect } from '@nats-io/transport-node'
 import { describe, expect, inject, it, vi } from 'vitest'
 import { edgeProgram, isRunning, patience, residentBytes, type Program } from './support/program.ts'
+import { steadyPort } from './support/steady-port.ts'
 
 interface Answer {
   readonly status: number
@@ -76,7 +77,7 @@ async function expectSameMemory(pid: number, ask: () => Promise<Answer>): Promis
 describe.each(servers)('reliability F1 and F2: the edge loses nats-server $version', { timeout: 60_000 }, (binary) => {
   it('answers 200 requests in flight with 503 within 100 ms, and the next one once the broker is back', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'nats-edge-e2e-'))
-    let broker: NatsServer = await startNatsServer({ binary, jetstream: false })
+    let broker: NatsServer = await startNatsServer({ binary, jetstream: false, port: await steadyPort() })
     const { port } = broker
     const { program, url, admin } = await serve(broker.url, folder)
     await using _ = program
@@ -126,7 +127,7 @@ describe.each(servers)('reliability F1 and F2: the edge loses nats-server $versi
 
   it('starts without its broker, answers 503, then 200 when it comes', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'nats-edge-e2e-'))
-    const gone = await startNatsServer({ binary, jetstream: false })
+    const gone = await startNatsServer({ binary, jetstream: false, port: await steadyPort() })
     await gone.stop()
     const { program, url, admin } = await serve(gone.url, folder)
     await using _ = program

@@ -2,8 +2,6 @@
 import { Agent, get } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import type { NatsServer } from '@nats-edge/embedded-nats'
 import { natsService } from '@nats-edge/rest-proxy/service'
 import { connect } from '@nats-io/transport-node'
@@ -20,6 +18,7 @@ import {
   until,
 } from './edge.test-support.ts'
 import type { TestEdge } from './edge.test-support.ts'
+import { steadyPort } from './steady-port.test-support.ts'
 
 let broker: NatsServer
 const running: TestEdge[] = []
@@ -68,7 +67,7 @@ describe('an edge', () => {
   })
 
   it('listens before its broker is there, answers 503 with Retry-After, and 200 once it comes', async () => {
-    const free = await freePort()
+    const free = await steadyPort()
     const each = await started(`nats://127.0.0.1:${free}`)
     const before = await fetch(`${each.url}/hello/ada`)
     expect(before.status).toBe(503)
@@ -122,7 +121,7 @@ describe('an edge', () => {
   })
 
   it('reports as failed what can never work', async () => {
-    const free = await freePort()
+    const free = await steadyPort()
     const each = await started('', { nats: { servers: `nats://127.0.0.1:${free}`, waitOnStart: false } })
     expect(await each.failed).toMatchObject({ name: 'NatsUnreachable' })
     await expect(each.ready()).rejects.toMatchObject({ code: 'closed' })
@@ -195,7 +194,7 @@ describe('an edge', () => {
 
 describe('broker loss (reliability F1)', () => {
   it('fails 200 requests in flight within 100 ms, new ones at once, and recovers by itself', async () => {
-    const port = await freePort()
+    const port = await steadyPort()
     const each = await started(`nats://127.0.0.1:${port}`, { limits: { connectionsPerIp: 1000 } })
     const agent = new Agent({ keepAlive: true, maxSockets: 200 })
     let latestMs = Number.POSITIVE_INFINITY
@@ -338,12 +337,4 @@ function statusOf(url: string, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     get(url, { headers: { host } }, (response) => resolve(response.resume().statusCode ?? 0)).on('error', reject)
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vi
 import { EdgeProcess, isRunning, mainFile } from './edge-process.test-support.ts'
 import type { RunOptions } from './edge-process.test-support.ts'
 import { metricOf, RawClient, refusesConnections, scratchFolder, startBroker, until } from './edge.test-support.ts'
+import { isFreePort, steadyPort } from './steady-port.test-support.ts'
 
 let broker: NatsServer
 const running: EdgeProcess[] = []
@@ -302,15 +303,17 @@ describe('serve', () => {
   })
 })
 
-const ownHost = '127.0.0.79'
-
 async function dropped(adminUrl: string): Promise<number> {
   return metricOf(await metrics(adminUrl), 'nats_edge_log_lines_dropped_total') ?? 0
 }
 
 async function addresses(each: EdgeProcess, port: number): Promise<Addresses> {
-  const found = { url: `http://${ownHost}:${port}`, adminUrl: `http://${ownHost}:${port + 1}` }
-  await until('it is ready', async () => !each.hasExited && (await fetch(`${found.adminUrl}/readyz`)).status === 200)
+  const found = { url: `http://127.0.0.1:${port}`, adminUrl: `http://127.0.0.1:${port + 1}` }
+  await until(
+    'it is ready',
+    async () => !each.hasExited && (await fetch(`${found.adminUrl}/readyz`)).status === 200,
+    30_000,
+  )
   return found
 }
 
@@ -318,9 +321,9 @@ async function serveOnPorts(options: RunOptions): Promise<{ each: EdgeProcess; a
   const port = await freePorts()
   const set = [
     '--set',
-    `listen.public.address=${ownHost}:${port}`,
+    `listen.public.address=127.0.0.1:${port}`,
     '--set',
-    `listen.admin.address=${ownHost}:${port + 1}`,
+    `listen.admin.address=127.0.0.1:${port + 1}`,
   ]
   const each = serve([...set, '--set', 'log.level=debug'], options)
   return { each, ...(await addresses(each, port)) }
@@ -390,20 +393,10 @@ function brokerPid(each: EdgeProcess): number {
   return Number(/\(pid (\d+)\)/.exec(each.out)?.[1])
 }
 
-/** Two neighbouring free ports; at that address they stay free, as nobody else listens there. */
+/** Two neighbouring ports that stay free. */
 async function freePorts(): Promise<number> {
   for (;;) {
-    const first = createServer().listen(0, ownHost)
-    await new Promise((resolve) => first.once('listening', resolve))
-    const { port } = first.address() as AddressInfo
-    const second = createServer()
-    const isFree = await new Promise<boolean>((resolve) => {
-      second.once('error', () => resolve(false)).listen(port + 1, ownHost, () => resolve(true))
-    })
-    await new Promise((resolve) => first.close(resolve))
-    if (isFree) {
-      await new Promise((resolve) => second.close(resolve))
-      return port
-    }
+    const port = await steadyPort()
+    if (await isFreePort(port + 1)) return port
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type NatsServer, startNatsServer, type StartOptions } from '@nats-edge/embedded-nats'
+import { steadyPort } from './steady-port.ts'
 
 /** A broker that comes back at once, with the same ports and data, however it ended. */
 export class RestartableBroker {
@@ -23,7 +24,10 @@ export class RestartableBroker {
 
   static async start(options: StartOptions): Promise<RestartableBroker> {
     const dataDir = await mkdtemp(join(tmpdir(), 'nats-edge-restarts-'))
-    return new RestartableBroker(options, dataDir, await startNatsServer({ ...options, dataDir }))
+    // Nobody may take its place while it is away.
+    const port = await steadyPort()
+    const websocket = options.websocket === true ? { port: await steadyPort() } : (options.websocket ?? false)
+    return new RestartableBroker(options, dataDir, await startNatsServer({ ...options, dataDir, port, websocket }))
   }
 
   /** Resolves when it answers again, after it was away for so long. */

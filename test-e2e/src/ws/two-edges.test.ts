@@ -6,6 +6,7 @@ import { startNatsServer, type NatsServer } from '@nats-edge/embedded-nats'
 import { parseCloseHint } from '@nats-edge/ws-toolkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { edgeProgram, patience, type Program } from '../support/program.ts'
+import { steadyPort } from '../support/steady-port.ts'
 import { reaches, together } from '../support/running-edge.ts'
 import { WsClient } from './ws-client.ts'
 
@@ -121,7 +122,7 @@ describe('an edge with channels', () => {
   let broker: NatsServer
 
   beforeEach(async () => {
-    broker = await startNatsServer(binary === undefined ? {} : { binary })
+    broker = await startNatsServer({ ...(binary && { binary }), port: await steadyPort() })
   })
 
   afterEach(() => broker.stop())

@@ -2,12 +2,13 @@
 import { expect, it, onTestFinished } from 'vitest'
 import type { NatsServer } from '@nats-edge/embedded-nats'
 import { startBroker, startEdge, until, type TestEdge } from '../edge.test-support.ts'
+import { steadyPort } from '../steady-port.test-support.ts'
 
 const config = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "20s"'
 
 /** An edge whose only broker has just said that it is about to stop. */
 async function leaving(): Promise<{ edge: TestEdge; broker: NatsServer }> {
-  const broker = await startBroker(0, config)
+  const broker = await startBroker(await steadyPort(), config)
   onTestFinished(async () => {
     // A lame duck takes its time.
     broker.kill('SIGKILL')

@@ -10,6 +10,7 @@ import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-n
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { metricOf, RawClient, startEdge, until } from '../edge.test-support.ts'
 import type { TestEdge } from '../edge.test-support.ts'
+import { steadyPort } from '../steady-port.test-support.ts'
 import { authority, serverCertificate, serverKey } from '../nats/certificate.test-data.ts'
 
 const closing: (() => Promise<unknown>)[] = []
@@ -177,7 +178,7 @@ describe.each(binaries)('NATS clients at an edge in front of nats-server $versio
   })
 
   it('come back when the broker was killed and is there again, and nothing is left of those before', async () => {
-    const first = await startNatsServer({ binary })
+    const first = await startNatsServer({ binary, port: await steadyPort() })
     const each = await edgeOf(first.url)
     await each.ready()
     const client = await clientOf(each, { reconnect: true, reconnectTimeWait: 20, maxReconnectAttempts: -1 })

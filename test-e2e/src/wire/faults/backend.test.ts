@@ -8,6 +8,7 @@ import { eventually, RawWebSocket } from '../web-socket-rig.ts'
 import { CrowdClient } from './crowd.ts'
 import { GatewayProcess, type GatewayProcessState } from './gateway-process.ts'
 import { RestartableBroker } from '../../support/restartable-broker.ts'
+import { steadyPort } from '../../support/steady-port.ts'
 
 const mebibyte = 1_048_576
 const isLong = inject('propertyRuns') >= 100_000
@@ -20,7 +21,7 @@ interface Scene {
 }
 
 async function start(binary: Binary, { config = '', limits = {} } = {}): Promise<Scene & { broker: NatsServer }> {
-  const broker = await startNatsServer({ binary, config, websocket: true })
+  const broker = await startNatsServer({ binary, config, port: await steadyPort() })
   onTestFinished(() => broker.stop())
   return { broker, ...(await before(broker, limits)) }
 }
