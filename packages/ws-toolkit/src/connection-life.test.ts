@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import type { ChannelOptions } from './channel-options.ts'
 import { ConnectionLife, type LifeTimes, type Vitals, type Verdict } from './connection-life.ts'
-import { eventsOf, principalOf, startGateway, statOf } from './gateway.test-support.ts'
+import { eventsOf, principalOf, startGateway, statOf, type Rig } from './gateway.test-support.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { attachWebSockets } from './upgrade/attach.ts'
 import { gate, listening, type StartHost } from './upgrade/hosts.test-support.ts'
@@ -93,6 +93,16 @@ describe('the life of a connection', () => {
   })
 })
 
+/** Waits for what shows that a connection was looked at: the answers to two more of its pings. */
+async function visited(rig: Rig): Promise<void> {
+  const before = eventsOf(rig, 'heartbeat.rtt').length
+  const end = performance.now() + 10_000
+  while (eventsOf(rig, 'heartbeat.rtt').length < before + 2 && performance.now() < end) {
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  expect(eventsOf(rig, 'heartbeat.rtt').length).toBeGreaterThanOrEqual(before + 2)
+}
+
 describe('a client', () => {
   it('that answers no ping is cut (D8, F9)', async () => {
     const rig = await startGateway((gateway) => gateway.channel('/', { heartbeatMs: 60, heartbeatTimeoutMs: 60 }))
@@ -106,10 +116,10 @@ describe('a client', () => {
   })
 
   it('that answers pings stays, and its round trips are told (F9)', async () => {
-    const rig = await startGateway((gateway) => gateway.channel('/', { heartbeatMs: 40, heartbeatTimeoutMs: 1000 }))
+    const rig = await startGateway((gateway) => gateway.channel('/', { heartbeatMs: 40, heartbeatTimeoutMs: 60_000 }))
     const client = await rig.connect()
     await vi.waitFor(() => expect(eventsOf(rig, 'heartbeat.rtt').length).toBeGreaterThan(2))
-    expect(eventsOf(rig, 'heartbeat.rtt').every(({ ms }) => ms >= 0 && ms < 1000)).toBe(true)
+    expect(eventsOf(rig, 'heartbeat.rtt').every(({ ms }) => ms >= 0 && ms < 60_000)).toBe(true)
     expect(client.ws.readyState).toBe(client.ws.OPEN)
   })
 
@@ -117,11 +127,11 @@ describe('a client', () => {
     const { connect } = await startGateway((gateway) =>
       gateway.channel('/', { heartbeatMs: 150, heartbeatTimeoutMs: 150, idleMs: 800 }),
     )
+    const startedMs = performance.now()
     const client = await connect('/', { autoPong: false })
     const pinging = setInterval(() => client.ws.ping(), 20)
-    const startedMs = performance.now()
+    onTestFinished(() => clearInterval(pinging))
     expect(await client.closed).toStrictEqual({ code: 1001, reason: 'inactivity timeout' })
-    clearInterval(pinging)
     expect(performance.now() - startedMs).toBeGreaterThan(700)
   })
 
@@ -177,33 +187,41 @@ describe('a client', () => {
   })
 
   it('is closed with 4201 when its credential expires, and not before (F10)', async () => {
-    const expiresAt = Date.now() + 300
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const expiresAt = Date.now() + 60_000
     const principal = principalOf('ann', expiresAt)
-    const { connect } = await startGateway((gateway) => gateway.channel('/', { heartbeatMs: 100 }), {
+    const rig = await startGateway((gateway) => gateway.channel('/', { heartbeatMs: 40 }), {
       principal: () => principal,
     })
-    const client = await connect()
+    const client = await rig.connect()
+    vi.setSystemTime(expiresAt - 1)
+    await visited(rig)
+    expect(client.ws.readyState).toBe(client.ws.OPEN)
+    vi.setSystemTime(expiresAt)
     expect(await client.closed).toStrictEqual({ code: 4201, reason: 'credential expired' })
-    expect(Date.now()).toBeGreaterThanOrEqual(expiresAt)
   })
 
   it('stays when its credential was renewed (F10)', async () => {
-    const expiresAt = Date.now() + 150
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const expiresAt = Date.now() + 60_000
     const principal = principalOf('ann', expiresAt)
-    const { connect, gateway } = await startGateway(
+    const rig = await startGateway(
       (gateway) => {
-        gateway.channel('/', { heartbeatMs: 100 }).default((request) => {
-          request.connection.principal = principalOf('ann', Date.now() + 60_000)
+        gateway.channel('/', { heartbeatMs: 40 }).default((request) => {
+          request.connection.principal = principalOf('ann', expiresAt + 60_000)
           return 'renewed'
         })
       },
       { principal: () => principal },
     )
-    const client = await connect()
+    const client = await rig.connect()
     client.send('token')
     expect(await client.next()).toBe('renewed')
-    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(expiresAt + 200))
-    expect(gateway.registry.size).toBe(1)
+    vi.setSystemTime(expiresAt + 1)
+    await visited(rig)
+    expect(client.ws.readyState).toBe(client.ws.OPEN)
   })
 
   it('is closed with 4200 at the end of its lifetime (F10)', async () => {
@@ -230,14 +248,26 @@ describe('the timer of all connections', () => {
   })
 
   it('runs only while there are connections', async () => {
-    const before = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    onTestFinished(() => void vi.useRealTimers())
     const { connect, gateway } = await startGateway((gateway) => gateway.channel('/'))
-    const client = await connect()
-    await vi.waitFor(() => expect(gateway.registry.size).toBe(1))
-    client.ws.terminate()
-    await vi.waitFor(() => expect(gateway.registry.size).toBe(0))
-    // It keeps no process alive either way, so it is not among these.
-    expect(process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length).toBeLessThanOrEqual(before + 1)
+    expect(vi.getTimerCount()).toBe(0)
+    const clients = [await connect(), await connect()]
+    expect([gateway.registry.size, vi.getTimerCount()]).toStrictEqual([2, 1])
+    for (const [left, { ws }] of clients.entries()) {
+      ws.terminate()
+      while (gateway.registry.size > 1 - left) await new Promise(setImmediate)
+      expect(vi.getTimerCount()).toBe(1 - left)
+    }
+  })
+
+  it('keeps no process alive', () => {
+    const started = vi.spyOn(globalThis, 'setInterval')
+    onTestFinished(() => started.mockRestore())
+    const heartbeat = new Heartbeat([])
+    heartbeat.start()
+    onTestFinished(() => heartbeat.stop())
+    expect(started.mock.results.map(({ value }) => (value as NodeJS.Timeout).hasRef())).toStrictEqual([false])
   })
 })
 

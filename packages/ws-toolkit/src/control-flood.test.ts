@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { eventsOf, startGateway, statOf, ways, type TestClient } from './gateway.test-support.ts'
 import { testGateway } from './testing.ts'
 import { wsGateway } from './ws-gateway.ts'
@@ -66,7 +66,7 @@ describe.each(ways)('$name: a client', ({ way }) => {
     Reflect.get(client.ws, '_socket').write(Buffer.alloc(61 * 6, Buffer.from([0x89, 0x80, 0, 0, 0, 0])))
     client.ws.resume()
     expect((await client.closed).code).toBe(1006)
-    expect(rig.gateway.registry.size).toBe(0)
+    await vi.waitFor(() => expect(rig.gateway.registry.size).toBe(0))
   })
 })
 

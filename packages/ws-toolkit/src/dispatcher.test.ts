@@ -132,12 +132,13 @@ describe('a dispatcher of its own', () => {
 
   it('is told why connections leave', async () => {
     const resources = new ResourceDispatcher()
-    const { connect, gateway } = await startGateway((gateway) =>
-      gateway.channel('/', { dispatcher: resources, maxLifetimeMs: 150 }),
-    )
-    const client = await connect()
+    const { connect, gateway } = await startGateway((gateway) => {
+      gateway.channel('/short', { dispatcher: resources, maxLifetimeMs: 150 })
+      gateway.channel('/long', { dispatcher: resources })
+    })
+    const client = await connect('/short')
     expect((await client.closed).code).toBe(4200)
-    const last = await connect()
+    const last = await connect('/long')
     await gateway.close({ drainMs: 100 })
     expect((await last.closed).code).toBe(1012)
     expect(resources.causes).toStrictEqual(['expired', 'drain'])

@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { eventsOf, refusal, startGateway, ways } from './gateway.test-support.ts'
 import { jsonCodec, jsonRpc, parseCloseHint } from './index.ts'
 import { gate } from './upgrade/hosts.test-support.ts'
+
+/** Puts the clock of a drain into the hands of the test; what goes over sockets takes its time beside it. */
+function holdClock(): void {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+}
+
+/** Waits by turns of the loop: by timers, time would pass for the drain. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise(setImmediate)
+}
 
 describe.each(ways)('close() under $name', ({ way }) => {
   it('tells clients, lets requests finish, says goodbye with a hint, and admits nobody (D6, F15)', async () => {
@@ -14,7 +25,7 @@ describe.each(ways)('close() under $name', ({ way }) => {
     busy.send({ type: 'wait', id: 1 })
     await vi.waitFor(() => expect([...rig.gateway.connections()][0]?.bytesIn).toBeGreaterThan(0))
     const idle = await rig.connect()
-    const closing = rig.gateway.close({ drainMs: 5000, spreadMs: 0, retryAfterMs: [100, 200] })
+    const closing = rig.gateway.close({ drainMs: 60_000, spreadMs: 0, retryAfterMs: [100, 200] })
     expect(rig.gateway.state).toBe('draining')
     const { status, retryAfter } = await refusal(rig.host, '/')
     expect([status, Number(retryAfter) > 0]).toStrictEqual([503, true])
@@ -55,13 +66,23 @@ describe('close()', () => {
     const silent = await rig.connect()
     await vi.waitFor(() => expect([...rig.gateway.connections()].some(({ bytesIn }) => bytesIn > 0)).toBe(true))
     silent.ws.pause()
-    const startedMs = performance.now()
-    await rig.gateway.close({ drainMs: 200, spreadMs: 0 })
-    const ms = performance.now() - startedMs
-    expect(ms).toBeGreaterThan(190)
-    // The stuck one heard at the deadline, the silent one heard nothing.
+    holdClock()
+    const closing = rig.gateway.close({ drainMs: 200, spreadMs: 0 })
+    vi.advanceTimersByTime(180)
+    expect([...rig.gateway.registry].map(({ state }) => state)).toStrictEqual(['closing', 'closing'])
+    await new Promise((resolve) => stuck.ws.once('pong', resolve).ping())
+    expect(stuck.ws.readyState).toBe(stuck.ws.OPEN)
+    vi.advanceTimersByTime(40)
+    // The stuck one hears at the deadline, the silent one hears nothing and is cut a quarter of a second later.
     expect((await stuck.closed).code).toBe(1012)
-    expect(eventsOf(rig, 'drain.finished')).toMatchObject([{ closed: 1, terminated: 1 }])
+    await until(() => rig.gateway.registry.size === 1)
+    vi.advanceTimersByTime(200)
+    expect(rig.gateway.registry.size).toBe(1)
+    vi.advanceTimersByTime(60)
+    await until(() => rig.gateway.registry.size === 0)
+    vi.advanceTimersByTime(20)
+    await closing
+    expect(eventsOf(rig, 'drain.finished')).toMatchObject([{ closed: 1, terminated: 1, ms: 500 }])
   })
 
   it('takes its times from the gateway where it is not told', async () => {
@@ -73,14 +94,19 @@ describe('close()', () => {
     const [stuck, idle] = [await rig.connect(), await rig.connect()]
     stuck.send('x')
     await vi.waitFor(() => expect([...rig.gateway.connections()].some(({ bytesIn }) => bytesIn > 0)).toBe(true))
-    const startedMs = performance.now()
-    let isOver = false
-    const closing = rig.gateway.close().then(() => (isOver = true))
+    holdClock()
+    const closing = rig.gateway.close()
     expect(parseCloseHint((await idle.closed).reason)).toStrictEqual({ retryAfterMs: 777 })
-    expect(isOver).toBe(false)
-    await closing
-    expect(performance.now() - startedMs).toBeGreaterThan(990)
+    await until(() => rig.gateway.registry.size === 1)
+    vi.advanceTimersByTime(980)
+    await new Promise((resolve) => stuck.ws.once('pong', resolve).ping())
+    expect(stuck.ws.readyState).toBe(stuck.ws.OPEN)
+    vi.advanceTimersByTime(20)
     expect((await stuck.closed).code).toBe(1012)
+    await until(() => rig.gateway.registry.size === 0)
+    vi.advanceTimersByTime(20)
+    await closing
+    expect(rig.gateway.state).toBe('closed')
   })
 
   it('can be hurried by a second call, and by nothing slowed (F15)', async () => {
@@ -136,7 +162,7 @@ describe('close()', () => {
       for (const { name, samples } of gateway.stats())
         if (name === 'connections_free') expect([...samples][0]?.value).toBe(9999)
     })
-    const closing = gateway.close({ drainMs: 1000, spreadMs: 0 })
+    const closing = gateway.close({ drainMs: 60_000, spreadMs: 0 })
     door.open()
     const client = await late
     expect((await client.closed).code).toBe(1012)

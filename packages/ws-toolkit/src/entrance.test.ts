@@ -354,7 +354,9 @@ describe('a channel', () => {
     const bits = await rig.connect()
     for (let piece = 0; piece < 4; piece += 1) bits.ws.send('x', { fin: piece === 3 })
     expect((await bits.closed).code).toBe(1008)
-    expect(eventsOf(rig, 'connection.closed').map(({ code }) => code)).toStrictEqual([1009, 1008])
+    await vi.waitFor(() =>
+      expect(eventsOf(rig, 'connection.closed').map(({ code }) => code)).toStrictEqual([1009, 1008]),
+    )
   })
 
   it('takes 32,768 bytes and 128 fragments where nothing else is said, and no more (D31)', async () => {
@@ -423,12 +425,18 @@ describe('the limits of a gateway', () => {
   })
 
   it('hold for the rate of upgrades (F11)', async () => {
+    // A clock that stands still: two in a second are two, however long they take.
+    vi.useFakeTimers({ toFake: ['performance'] })
+    onTestFinished(() => void vi.useRealTimers())
     const { connect, host } = await startGateway((gateway) => gateway.channel('/'), { maxUpgradesPerSecond: 2 })
     await connect()
     await connect()
     const { status, retryAfter } = await refusal(host, '/')
     expect(status).toBe(503)
     expect(Number(retryAfter)).toBeGreaterThan(0)
+    vi.advanceTimersByTime(500)
+    await connect()
+    expect((await refusal(host, '/')).status).toBe(503)
   })
 
   it('give way to an admission of the application', async () => {

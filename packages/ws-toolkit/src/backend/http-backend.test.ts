@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ServerResponse } from 'node:http'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { JsonText } from '../codec/json-text.ts'
 import { jsonRpc } from '../codec/json-rpc.ts'
 import { pendingDeadlines } from '../deadline.ts'
@@ -371,9 +371,8 @@ describe('httpBackend', () => {
   })
 
   it('says when nobody is there', async () => {
-    const service = await startService(() => {})
-    service.server.close()
-    const backend = httpBackend({ origin: service.origin, request: get })
+    // Nobody is given this port, as any other may be that has just become free.
+    const backend = httpBackend({ origin: 'http://127.0.0.1:1', request: get })
     const failure = await failureOf(() => backend(requestOf()))
     expect(failure).toMatchObject({ code: 'bad_reply', message: 'the service cannot be reached' })
     expect(failure.cause).toMatchObject({ code: 'ECONNREFUSED' })
@@ -611,12 +610,20 @@ describe('httpBackend with streams', () => {
       outgoing.writeHead(200, { 'Content-Type': 'application/x-ndjson' })
       outgoing.write('line\n'.repeat(100))
     })
+    // Time itself is the subject: what goes over sockets takes none of it.
+    expect(pendingDeadlines()).toBe(0)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] })
+    onTestFinished(() => void vi.useRealTimers())
     const backend = ask(service, { streamIdleMs: 150, timeoutMs: 50 })
     const stream = (await backend(requestOf())) as AsyncIterableIterator<unknown>
-    // Longer than it may be silent, were it read: time itself is the subject.
-    await new Promise((resolve) => setTimeout(resolve, 400))
+    // Longer than it may be silent, were it read.
+    vi.advanceTimersByTime(400)
     for (let item = 0; item < 100; item++) expect(await stream.next()).toMatchObject({ value: 'line' })
-    expect(await codeOf(() => stream.next())).toBe('timeout')
+    const silent = codeOf(() => stream.next())
+    vi.advanceTimersByTime(140)
+    expect(backend.stats().pending).toBe(1)
+    vi.advanceTimersByTime(60)
+    expect(await silent).toBe('timeout')
     expect(await stream.next()).toMatchObject({ done: true })
     await until('the service is left', () => service.open() === 0)
     expect([backend.stats().pending, pendingDeadlines()]).toStrictEqual([0, 0])

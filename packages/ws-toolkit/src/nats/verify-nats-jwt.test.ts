@@ -2,7 +2,7 @@
 import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto'
 import { parseSubject } from '@nats-edge/wire-parser'
 import * as fc from 'fast-check'
-import { describe, expect, inject, it, onTestFinished } from 'vitest'
+import { describe, expect, inject, it, onTestFinished, vi } from 'vitest'
 import { bearer } from '../http/bearer.ts'
 import { verifyNatsJwt } from '../nats.ts'
 import { testGateway } from '../testing.ts'
@@ -144,10 +144,14 @@ describe('verifyNatsJwt', () => {
       .default(({ connection }) => connection.principal?.name)
     const rig = testGateway(gateway)
     onTestFinished(() => rig.close())
-    const soon = { claims: { exp: Math.floor(Date.now() / 1000) + 3 } }
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const exp = Math.floor(Date.now() / 1000) + 60
+    const soon = { claims: { exp } }
     const client = await rig.connect('/', { headers: { Authorization: `Bearer ${tokenOf(soon)}` } })
     client.send('who')
     expect(await client.next()).toBe('ada')
+    vi.setSystemTime(exp * 1000)
     expect(await client.closed).toMatchObject({ code: 4201 })
     await expect(rig.connect('/', { headers: { Authorization: `Bearer ${tokenOf(soon)}` } })).rejects.toMatchObject({
       status: 401,
