@@ -5,20 +5,25 @@ import { codeOf, failureOf, requestOf } from '../middleware/request.test-support
 import { cert, key } from '../upgrade/tls.test-support.ts'
 import { WsError } from '../ws-error.ts'
 import { httpBackend } from './http-backend.ts'
-import { httpPool } from './http-pool.ts'
+import { httpPool, type HttpPool } from './http-pool.ts'
 import { answer, serviceOf, startService, until } from './service.test-support.ts'
 
 describe('httpPool', () => {
   it('keeps connections alive, and closes those that idle', async () => {
     const service = await startService((_incoming, outgoing) => answer(outgoing, 'x'))
-    const pool = httpPool({ origin: service.origin, keepAliveMs: 100 })
-    const backend = httpBackend({ dispatcher: pool, request: () => ({ path: '/' }) })
-    for (let call = 0; call < 5; call++) await backend(requestOf())
-    expect(service.connections()).toBe(1)
+    const backendOf = (dispatcher: HttpPool): ReturnType<typeof httpBackend> =>
+      httpBackend({ dispatcher, request: () => ({ path: '/' }) })
+    const hasty = httpPool({ origin: service.origin, keepAliveMs: 100 })
+    expect(await backendOf(hasty)(requestOf())).toBe('x')
     await until('the idle connection is closed', () => service.open() === 0)
-    expect(await backend(requestOf())).toBe('x')
+    expect(await backendOf(hasty)(requestOf())).toBe('x')
     expect(service.connections()).toBe(2)
-    pool.close()
+    hasty.close()
+    await until('all are closed', () => service.open() === 0)
+    const patient = httpPool({ origin: service.origin, keepAliveMs: 60_000 })
+    for (let call = 0; call < 5; call++) expect(await backendOf(patient)(requestOf())).toBe('x')
+    expect([service.connections(), service.open()]).toStrictEqual([3, 1])
+    patient.close()
     await until('all are closed', () => service.open() === 0)
   })
 

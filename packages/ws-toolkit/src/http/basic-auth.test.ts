@@ -136,15 +136,15 @@ describe('CredentialTable', () => {
       far: () => table.holds('jo', far),
     }
     const best: Record<string, number> = { unknown: Infinity, near: Infinity, far: Infinity }
-    // The fastest of many rounds, in turn: noise only ever adds.
-    for (let round = 0; round < 60; round++) {
+    const ratio = (): number => Math.max(...Object.values(best)) / Math.min(...Object.values(best))
+    // The fastest of many rounds, in turn: noise only ever adds, so that more of them come closer to the truth.
+    for (let round = 0; round < 60 || (round < 3000 && ratio() >= 1.5); round++) {
       for (const [name, ask] of Object.entries(asks)) {
         const start = process.hrtime.bigint()
         for (let call = 0; call < 50; call++) ask()
         best[name] = Math.min(best[name] ?? Infinity, Number(process.hrtime.bigint() - start))
       }
     }
-    const times = Object.values(best)
-    expect(Math.max(...times) / Math.min(...times)).toBeLessThan(1.5)
+    expect(ratio()).toBeLessThan(1.5)
   })
 })

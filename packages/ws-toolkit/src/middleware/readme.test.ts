@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readFile } from 'node:fs/promises'
 import { Hono } from 'hono'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { answer, startService, startSocketService } from '../backend/service.test-support.ts'
 import * as toolkit from '../index.ts'
 import { open, startAttached } from '../upgrade/hosts.test-support.ts'
@@ -49,7 +49,7 @@ describe('README', () => {
     ask(2, 'price', {})
     expect(JSON.parse(await next())).toMatchObject({ id: 2, result: 12 })
     ask(3, 'render', { page: 7 })
-    await expect.poll(() => queue).toHaveLength(1)
+    await vi.waitFor(() => expect(queue).toHaveLength(1))
     expect(jobs.settle(queue[0]?.id ?? '', 'done')).toBe(true)
     expect(JSON.parse(await next())).toMatchObject({ id: 3, result: 'done' })
     await gateway.close({ drainMs: 0 })

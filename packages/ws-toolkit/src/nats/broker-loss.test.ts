@@ -3,13 +3,14 @@ import { startNatsServer, type NatsServer } from '@nats-edge/embedded-nats'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { jsonCodec } from '../index.ts'
 import { natsPublish, natsQueue, natsRequest, natsRoomBus, natsSubscribe } from '../nats.ts'
-import { ask, connectTo, startEdge, until, type Binary } from './nats-rig.test-support.ts'
+import { ask, connectTo, portOfOurs, startEdge, until, type Binary } from './nats-rig.test-support.ts'
 
 const inFlight = 200
 const maxRounds = 5
 
-async function startBroker(binary: Binary, port = 0): Promise<NatsServer> {
-  const server = await startNatsServer({ binary, jetstream: false, port })
+/** A broker on a port that it finds free again when it was killed. */
+async function startBroker(binary: Binary, port?: number): Promise<NatsServer> {
+  const server = await startNatsServer({ binary, jetstream: false, port: port ?? (await portOfOurs()) })
   onTestFinished(() => server.stop())
   return server
 }
@@ -92,7 +93,7 @@ describe.each(inject('natsServers'))('losing nats-server $version', (binary) => 
       gateway
         .channel('/json', { codec: jsonCodec() })
         .route('silent', natsRequest(nats, 'silent', { timeoutMs: 60_000 }))
-        .route('echo', natsRequest(nats, 'echo', { timeoutMs: 500 }))
+        .route('echo', natsRequest(nats, 'echo', { timeoutMs: 60_000 }))
     })
     const client = await edge.open('/json')
     client.ws.send(JSON.stringify({ type: 'silent', id: 1 }))

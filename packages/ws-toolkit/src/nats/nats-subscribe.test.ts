@@ -115,7 +115,8 @@ describe.each(inject('natsServers'))('natsSubscribe over nats-server $version', 
     // Five seconds, so once is enough.
     if (binary !== inject('natsServers').at(-1)) return
     await until('the subscription to end', () => subscriptions.live() === 0)
-    expect(performance.now() - leftMs).toBeGreaterThanOrEqual(5000)
+    // A timer of whole milliseconds may run within the one before.
+    expect(performance.now() - leftMs).toBeGreaterThan(4990)
   })
 
   it('gives nothing beyond its templates, by subset and not by text (F4)', async () => {
