@@ -60,6 +60,22 @@ describe('withLock', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
+  it('is taken over by nobody while somebody else is at it, unless that one died there', async () => {
+    const folder = await temporaryFolder()
+    const path = join(folder, 'lock')
+    await writeFile(path, `${deadPid()} ${hostname()} left-behind\n`)
+    await writeFile(`${path}.stale`, '')
+    let waits = 0
+    let isIn = false
+    const second = withLock(path, { ...within(), onWait: () => waits++ }, async () => (isIn = true))
+    await waitUntil('it waits', () => waits > 2)
+    expect([isIn, readFileSync(path, 'utf8')]).toEqual([false, expect.stringContaining('left-behind')])
+    const longAgo = new Date(Date.now() - 61_000)
+    await utimes(`${path}.stale`, longAgo, longAgo)
+    expect(await second).toBe(true)
+    expect(await readdir(folder)).toEqual([])
+  })
+
   it('waits for a living owner, saying for whom', async () => {
     const path = join(await temporaryFolder(), 'lock')
     const waitedFor: number[] = []

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from 'node:crypto'
-import { readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -45,10 +45,8 @@ async function acquire(path: string, mine: string, options: LockOptions): Promis
     if (await create(path, mine)) return
     const owner = await readOwner(path)
     if (owner === undefined) continue
-    if (isStale(owner, options.staleMs ?? 60_000)) {
-      await removeStale(path, owner)
-      continue
-    }
+    const staleMs = options.staleMs ?? 60_000
+    if (isStale(owner, staleMs) && (await removeStale(path, staleMs))) continue
     options.onWait?.(owner.pid)
     await delay(options.pollMs ?? 100, undefined, { signal: options.signal })
   }
@@ -101,17 +99,21 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Moves the stale lock away; should another process have taken it over in between, its lock is put back. */
-async function removeStale(path: string, stale: Owner): Promise<void> {
-  const moved = `${path}.${process.pid}.${randomUUID()}`
+/** Removes the lock if it is stale, one process at a time: of two, the slower one would remove the lock of the faster one. */
+async function removeStale(path: string, staleMs: number): Promise<boolean> {
+  const turn = `${path}.stale`
+  if (!(await create(turn, ''))) {
+    const other = await readOwner(turn)
+    // Whoever had this turn has died in it.
+    if (other !== undefined && Date.now() - other.touchedAt > staleMs) await rm(turn, { force: true })
+    return false
+  }
   try {
-    await rename(path, moved)
-    const text = await readFile(moved, 'utf8')
-    if (text !== stale.text) await create(path, text)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
+    const owner = await readOwner(path)
+    if (owner !== undefined && isStale(owner, staleMs)) await rm(path, { force: true })
+    return true
   } finally {
-    await rm(moved, { force: true })
+    await rm(turn, { force: true })
   }
 }
 

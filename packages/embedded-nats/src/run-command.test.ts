@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { temporaryFolder } from './fake-machine.test-support.ts'
 import { runCommand } from './run-command.ts'
 import type { Command } from './run-command.ts'
@@ -10,6 +10,12 @@ import { isRunning, waitUntil } from './wait-until.test-support.ts'
 function shell(script: string, more: Partial<Command> = {}): Command {
   const signal = AbortSignal.timeout(30_000)
   return { path: '/bin/sh', args: ['-c', script], env: {}, timeoutMs: 20_000, signal, ...more }
+}
+
+/** Holds the limits of commands that are started after this, until the test is over or moves its clock. */
+function holdLimits(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
 }
 
 describe('runCommand', () => {
@@ -49,9 +55,15 @@ describe('runCommand', () => {
 
   it('ends a command that takes too long, and all it started', async () => {
     const folder = await temporaryFolder()
-    const result = await runCommand(shell(`/bin/sleep 60 & echo $! > ${folder}/pid; wait`, { timeoutMs: 200 }))
-    expect(result).toMatchObject({ ok: false, tooLong: 'timeout' })
-    await waitUntil('the sleep is gone', () => !isRunning(Number(readFileSync(join(folder, 'pid'), 'utf8'))))
+    holdLimits()
+    const ended = runCommand(shell(`/bin/sleep 60 & echo $! > ${folder}/new; mv ${folder}/new ${folder}/pid; wait`))
+    await waitUntil('it runs', () => existsSync(join(folder, 'pid')))
+    const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'))
+    vi.advanceTimersByTime(19_999)
+    expect(isRunning(pid)).toBe(true)
+    vi.advanceTimersByTime(1)
+    expect(await ended).toMatchObject({ ok: false, tooLong: 'timeout' })
+    await waitUntil('the sleep is gone', () => !isRunning(pid))
   })
 
   it('ends a command that says nothing, but not one that has spoken', async () => {
@@ -59,15 +71,25 @@ describe('runCommand', () => {
       ok: false,
       tooLong: 'silent',
     })
-    expect(await runCommand(shell('echo hi; /bin/sleep 0.3', { silentMs: 200 }))).toMatchObject({ ok: true })
+    const folder = await temporaryFolder()
+    holdLimits()
+    const lines: string[] = []
+    const script = `echo hi; until [ -e ${folder}/go ]; do /bin/sleep 0.02; done`
+    const spoken = runCommand(shell(script, { silentMs: 200, onLine: (line) => lines.push(line) }))
+    await waitUntil('it has spoken', () => lines.length === 1)
+    vi.advanceTimersByTime(10_000)
+    writeFileSync(join(folder, 'go'), '')
+    expect(await spoken).toMatchObject({ ok: true })
   })
 
   it('lets a gentle command finish what it is at', async () => {
     const folder = await temporaryFolder()
     const script = `trap 'echo finishing; exit 9' INT; echo > ${folder}/ready; while :; do /bin/sleep 0.02; done`
-    const result = await runCommand(shell(script, { gentle: true, timeoutMs: 300 }))
-    expect(existsSync(join(folder, 'ready'))).toBe(true)
-    expect(result).toMatchObject({ ok: false, tooLong: 'timeout', lastLine: 'finishing' })
+    holdLimits()
+    const ended = runCommand(shell(script, { gentle: true }))
+    await waitUntil('it is at something', () => existsSync(join(folder, 'ready')))
+    vi.advanceTimersByTime(20_000)
+    expect(await ended).toMatchObject({ ok: false, tooLong: 'timeout', lastLine: 'finishing' })
   })
 
   it('keeps the end of a very long output', async () => {
