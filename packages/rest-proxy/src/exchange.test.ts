@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Msg, NatsConnection } from '@nats-io/transport-node'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } from 'vitest'
 import { encodeResponse } from './envelope/nats-proxy.ts'
 import { hostKinds } from './http-host.test-support.ts'
 import type { HookRequest, RestProxyEvent, RestProxyOptions } from './index.ts'
-import { rawRequestText } from './raw-client.test-support.ts'
+import { rawRequestText, type RawResponse } from './raw-client.test-support.ts'
 import { RecordingBroker } from './recording-broker.test-support.ts'
-import { type Broker, connectTo, newestServer, type Rig, startBroker, startRig, until } from './rig.test-support.ts'
+import {
+  type Broker,
+  connectTo,
+  holdDeadlines,
+  newestServer,
+  type Rig,
+  startBroker,
+  startRig,
+  timePasses,
+  until,
+} from './rig.test-support.ts'
 
 let broker: Broker
 /** Requests to paths that begin with /hold wait here for an answer. */
@@ -45,13 +55,14 @@ describe.each(hostKinds)('one request on a %s host', (kind) => {
   }
 
   it('gets 504 when no reply comes in time, and the late one goes nowhere', async () => {
-    const rig = await rigOf({ timeoutMs: 60 })
+    const rig = await rigOf({ routes: [{ path: '/hold/1', subject: 'GET:.hold.1', timeoutMs: 60 }] })
     const client = await rig.client()
     const startedMs = performance.now()
     const response = await client.send(rawRequestText('GET /hold/1'))
     const ms = performance.now() - startedMs
     expect([response.status, response.json()['code']]).toEqual([504, 'timeout'])
     expect(ms).toBeGreaterThanOrEqual(59)
+    await until('the request at the service', () => held.length === 1)
     held[0]?.respond(encodeResponse({ statusCode: 500, headers: [], body: Buffer.from('late'), doUpgrade: false }))
     await broker.peer.flush()
     expect((await client.send(rawRequestText('GET /ok/1'))).body.toString()).toBe('body')
@@ -64,14 +75,24 @@ describe.each(hostKinds)('one request on a %s host', (kind) => {
       { path: '/once', subject: 'GET:.hold.once', timeoutMs: 100, retry: { attempts: 2, backoffMs: 1 } },
     ]
     const events: RestProxyEvent[] = []
-    const rig = await rigOf({ routes, observe: (event) => events.push(event) })
+    holdDeadlines()
+    const nats = await connectTo(broker.server.url)
+    onTestFinished(() => nats.close())
+    const rig = await rigOf({ routes, observe: (event) => events.push(event) }, nats)
     const client = await rig.client()
-    expect((await client.send(rawRequestText('PUT /again', [], 'x'))).status).toBe(504)
-    expect(held).toHaveLength(3)
+    const send = (line: string, body?: string): Promise<RawResponse> =>
+      timePasses(client.send(rawRequestText(line, [], body)))
+    const atService = async (): Promise<Msg[]> => {
+      await nats.flush()
+      await broker.peer.flush()
+      return held
+    }
+    expect((await send('PUT /again', 'x')).status).toBe(504)
+    expect(await atService()).toHaveLength(3)
     expect(new Set(held.map(({ reply }) => reply)).size).toBe(3)
-    expect((await client.send(rawRequestText('GET /once'))).status).toBe(504)
-    expect((await client.send(rawRequestText('POST /again', [], 'x'))).status).toBe(504)
-    expect(held).toHaveLength(5)
+    expect((await send('GET /once')).status).toBe(504)
+    expect((await send('POST /again', 'x')).status).toBe(504)
+    expect(await atService()).toHaveLength(5)
     expect(events.filter(({ type }) => type === 'request.retried')).toMatchObject([
       { attempt: 1, code: 'timeout', route: '/again', subject: 'GET:.hold.again' },
       { attempt: 2, code: 'timeout' },
@@ -169,10 +190,9 @@ describe.each(hostKinds)('one request on a %s host', (kind) => {
     const rig = await rigOf({ routes }, nats)
     const sizes = async (target: string): Promise<number[]> => {
       const passed: number[] = []
+      const client = await rig.client()
       for (let size = 3500; size <= 4097; size++) {
-        const client = await rig.client()
         const { status } = await client.send(rawRequestText(`POST ${target}`, [], 'x'.repeat(size)))
-        client.close()
         if (status === 413) break
         passed.push(size)
       }

@@ -2,9 +2,14 @@
 import { type NatsServer, startNatsServer } from '@nats-edge/embedded-nats'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { Hono } from 'hono'
+import { setTimeout as pause } from 'node:timers/promises'
+import { onTestFinished, vi } from 'vitest'
 import { type HostKind, type HttpHost, startHttpHost } from './http-host.test-support.ts'
 import { RawClient } from './raw-client.test-support.ts'
 import { restProxy, type RestProxy, type RestProxyOptions } from './index.ts'
+
+// Waiting goes by the real clock, also while a test holds that of the deadlines.
+const clock = performance
 
 /** A broker with two connections: the proxy's and the services'. */
 export interface Broker {
@@ -67,11 +72,29 @@ export async function startRig(options: RestProxyOptions, kind: HostKind = 'resp
 
 /** Resolves when the condition holds; rejects after the deadline, naming what was waited for. */
 export async function until(what: string, condition: () => boolean, deadlineMs = 10_000): Promise<void> {
-  const end = performance.now() + deadlineMs
+  const end = clock.now() + deadlineMs
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms for ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    if (clock.now() > end) throw new Error(`waited ${deadlineMs} ms for ${what}`)
+    await pause(5)
   }
+}
+
+/** Holds the clock of proxies and connections that are made after this, until the test is over or moves it. */
+export function holdDeadlines(): void {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+}
+
+/** Moves a held clock until the answer is there: no pause of the machine takes time from anybody's deadline. */
+export async function timePasses<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  const state = { isHere: false }
+  const settled = answer.finally(() => (state.isHere = true))
+  settled.catch(() => undefined)
+  while (!state.isHere) {
+    vi.advanceTimersByTime(10)
+    await pause(1)
+  }
+  return settled
 }
 
 /** The newest broker of this run, for what no version changes. */

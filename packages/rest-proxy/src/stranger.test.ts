@@ -37,7 +37,6 @@ describe("a proxy in a stranger's app, behind cors, secureHeaders, a logger and 
     await broker.peer.flush()
     proxy = restProxy({
       nats: broker.nats,
-      timeoutMs: 300,
       routes: [{ path: '/slow', subject: 'GET:.slow', timeoutMs: 50 }],
     })
     await proxy.ready()

@@ -100,7 +100,7 @@ export function bench(binary: { readonly path: string; readonly version: string 
   async function ask(subject: string, fields: Partial<RequestFields> = {}): Promise<ResponseFields> {
     const [method = '', path = ''] = subject.split(':')
     const whole = payload({ method, url: path.replaceAll('.', '/'), ...fields })
-    const reply = await running(proxy).request(subject, whole, { timeout: 15_000 })
+    const reply = await running(proxy).request(subject, whole, { timeout: 50_000 })
     return decodeResponse(reply.data)
   }
 
