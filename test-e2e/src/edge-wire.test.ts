@@ -85,7 +85,7 @@ describe.each(inject('natsServers'))('dev --demo with nats-server $version', (se
     expect(got).toEqual(['a', 'b', 'c'])
     expect((await manager.consumers.info('EVENTS', 'reader')).num_ack_pending).toBe(0)
 
-    expect([await open(adminUrl, 'tcp'), await open(adminUrl, 'ws')]).toEqual([1, 1])
+    await expect.poll(async () => [await open(adminUrl, 'tcp'), await open(adminUrl, 'ws')], patience).toEqual([1, 1])
     await Promise.all([one.close(), two.close()])
     const none = async (): Promise<boolean> => (await open(adminUrl, 'tcp')) + (await open(adminUrl, 'ws')) === 0
     await vi.waitUntil(none, patience)
