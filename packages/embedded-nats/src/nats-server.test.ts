@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, inject, it } from 'vitest'
 import { fakeMachine, temporaryFolder } from './fake-machine.test-support.ts'
+import { lastingPort } from './lasting-port.test-support.ts'
 import { startNatsServer } from './nats-server.ts'
 import type { StartOptions } from './nats-server.ts'
 import { readServerInfo } from './server-info.ts'
@@ -61,7 +62,7 @@ describe.each(inject('natsServers'))('nats-server $version', (binary) => {
 
   it('keeps the data of a folder it was given, and its port when it was given one', async () => {
     const dataDir = join(await temporaryFolder(), 'a', 'b')
-    const first = await start({ binary, dataDir })
+    const first = await start({ binary, dataDir, port: await lastingPort() })
     const client = await WireClient.connect(first.port)
     await makeLedger(client)
     await client.request('ledger', 'x')
@@ -78,7 +79,13 @@ describe.each(inject('natsServers'))('nats-server $version', (binary) => {
 
   it('starts again by itself on the same port and data after an exit nobody asked for', async () => {
     const events: RestartEvent[] = []
-    const server = await start({ binary, websocket: true, restart: true, onRestart: (event) => events.push(event) })
+    const server = await start({
+      binary,
+      port: await lastingPort(),
+      websocket: { port: await lastingPort() },
+      restart: true,
+      onRestart: (event) => events.push(event),
+    })
     const { port, pid, websocketUrl } = server
     const client = await WireClient.connect(port)
     await makeLedger(client)
@@ -304,7 +311,8 @@ describe('restart', () => {
     )
     const events: RestartEvent[] = []
     const onRestart = (event: RestartEvent): void => void events.push(event)
-    const server = await start({ binary: { path, version: '0.0.0' }, restart: true, onRestart })
+    const port = await lastingPort()
+    const server = await start({ binary: { path, version: '0.0.0' }, port, restart: true, onRestart })
     for (const file of broken) await writeFile(file, '')
     server.kill()
     await waitUntil('the broker is back', () => events.at(-1)?.type === 'restarted')

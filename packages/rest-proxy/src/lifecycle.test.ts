@@ -83,6 +83,9 @@ describe.each(hostKinds)('closing a proxy on a %s host', (kind) => {
       code = response.status === 503 ? response.json()['code'] : undefined
     }
     expect(code).toBe('draining')
+    // The first one may have been under way at that moment: from then on it holds for all.
+    const after = await (await rig.client()).send(rawRequestText('GET /ok'))
+    expect(after.status === 503 && after.json()['code']).toBe('draining')
   })
 
   it('happens at once with drainMs 0 and with an aborted signal', async () => {

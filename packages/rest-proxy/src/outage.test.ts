@@ -7,6 +7,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { type HostKind, hostKinds } from './http-host.test-support.ts'
+import { lastingPort } from './lasting-port.test-support.ts'
 import { type RawClient, rawRequestText, type RawResponse } from './raw-client.test-support.ts'
 import { connectTo, type Rig, startRig, until } from './rig.test-support.ts'
 import type { RestProxyOptions } from './index.ts'
@@ -38,7 +39,7 @@ describe.each(inject('natsServers'))('losing nats-server $version', (binary) => 
   }
 
   beforeEach(async () => {
-    server = await startNatsServer({ binary, jetstream: false })
+    server = await startNatsServer({ binary, jetstream: false, port: await lastingPort() })
   })
   afterEach(async () => {
     for (const rig of rigs.splice(0)) await rig.stop()
