@@ -79,7 +79,7 @@ async function expectSameMemory(pid: number, ask: () => Promise<Answer>): Promis
   // Pages come and go; of 10,000 requests three kilobytes each would stay beyond this for good.
   const bound = before + 30 * 1024 * 1024
   let after = await held()
-  for (let more = 0; after > bound && more < 30; more++) {
+  for (let more = 0; after > bound && more < 5; more++) {
     await refuse(40)
     after = await held()
   }

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import type { TransportName } from '../client-rig.ts'
 import { eventually, plainConnect, startRig, type WebSocketRig } from '../web-socket-rig.ts'
@@ -73,6 +73,12 @@ async function closed({ events }: WebSocketRig): Promise<unknown> {
   return events.find(({ type }) => type === 'connection.closed')
 }
 
+/** The second that a server is given to take something does not pass while this process stands still. */
+function stopClock(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+}
+
 describe.each(ways)('by %s, a client that is held back because the server takes nothing', (way) => {
   // Each has a server of its own, which is given a second to take something.
   it('is seen to leave, by whatever means and behind whatever it said last', async () => {
@@ -95,9 +101,11 @@ describe.each(ways)('by %s, a client that is held back because the server takes 
   it('leaves nothing unsaid where the server goes on', async () => {
     const held = await heldBack(way)
     for (const words of ['last', 'words', 'x'.repeat(20_000)]) await publish(held, words)
+    stopClock()
     held.client.close()
-    await eventually(() => held.server.isEnded)
+    await vi.waitUntil(() => held.server.isEnded, { interval: 1 })
     await held.server.readAll()
+    vi.useRealTimers()
     expect(held.server.text === held.sent).toBe(true)
     expect(await closed(held.rig)).toMatchObject({ cause: 'client_closed' })
   })
@@ -114,6 +122,7 @@ describe.each(ways)('by %s, a client that is held back because the server takes 
     }
     // The longest read there is comes on top of what is read ahead.
     expect(server.dialled?.writableLength).toBeLessThan(highWaterBytes + 2 * 262_144)
+    stopClock()
     client.close()
     await server.readAll()
     expect(server.text === held.sent).toBe(true)
