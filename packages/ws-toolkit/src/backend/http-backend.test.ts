@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { JsonText } from '../codec/json-text.ts'
 import { jsonRpc } from '../codec/json-rpc.ts'
-import { pendingDeadlines } from '../deadline.ts'
+import { pendingDeadlines, schedule } from '../deadline.ts'
 import { codeOf, failureOf, itemsOf, requestOf } from '../middleware/request.test-support.ts'
 import { timeout } from '../middleware/timeout.ts'
 import { tracing } from '../middleware/tracing.ts'
@@ -244,7 +244,7 @@ describe('httpBackend', () => {
     expect(backend.stats().pending).toBe(0)
     backend.close()
     await until('its connections are closed', () => service.open() === 0)
-  })
+  }, 60_000)
 
   it('never asks by the fetch() of the process, for a body nor for a stream (D34)', async () => {
     const fetching = vi.spyOn(globalThis, 'fetch').mockRejectedValue(new Error('fetch() was called'))
@@ -603,7 +603,7 @@ describe('httpBackend with streams', () => {
     }
     expect(items).toBe(3200)
     backend.close()
-  })
+  }, 60_000)
 
   it('ends a stream that is silent for too long, unless the client is the slow one', async () => {
     const service = await startService((_incoming, outgoing) => {
@@ -611,18 +611,25 @@ describe('httpBackend with streams', () => {
       outgoing.write('line\n'.repeat(100))
     })
     // Time itself is the subject: what goes over sockets takes none of it.
-    expect(pendingDeadlines()).toBe(0)
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] })
-    onTestFinished(() => void vi.useRealTimers())
+    let nowMs = performance.now()
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => nowMs)
+    onTestFinished(() => clock.mockRestore())
+    /** Resolves when everything that is due by then has happened. */
+    const pass = (ms: number): Promise<void> => {
+      nowMs += ms
+      const passed = new Promise<void>((resolve) => void schedule(0, resolve))
+      nowMs += 20
+      return passed
+    }
     const backend = ask(service, { streamIdleMs: 150, timeoutMs: 50 })
     const stream = (await backend(requestOf())) as AsyncIterableIterator<unknown>
     // Longer than it may be silent, were it read.
-    vi.advanceTimersByTime(400)
+    await pass(400)
     for (let item = 0; item < 100; item++) expect(await stream.next()).toMatchObject({ value: 'line' })
     const silent = codeOf(() => stream.next())
-    vi.advanceTimersByTime(140)
+    await pass(100)
     expect(backend.stats().pending).toBe(1)
-    vi.advanceTimersByTime(60)
+    await pass(50)
     expect(await silent).toBe('timeout')
     expect(await stream.next()).toMatchObject({ done: true })
     await until('the service is left', () => service.open() === 0)
