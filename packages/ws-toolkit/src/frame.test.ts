@@ -72,32 +72,36 @@ describe('a frame', () => {
       expect(() => frameOf(wrong as never)).toThrow(TypeError)
   })
 
-  it('is read back as it was, in any chunks, beside any others', () => {
-    const message = fc.oneof(
-      fc.string({ unit: 'binary', maxLength: 200 }),
-      fc.uint8Array({ maxLength: 200 }),
-      fc.constantFrom(0, 125, 126, 16_383, 16_384, 65_535, 65_536).map((size) => new Uint8Array(size)),
-    )
-    const check = (messages: (string | Uint8Array)[], cut: number): void => {
-      const frames = messages.map((message) => frameOf(message))
-      const wire = Buffer.concat(frames.map(wireOf))
-      const chunks = Array.from({ length: Math.ceil(wire.length / cut) }, (_, at) =>
-        wire.subarray(at * cut, (at + 1) * cut),
+  it(
+    'is read back as it was, in any chunks, beside any others',
+    () => {
+      const message = fc.oneof(
+        fc.string({ unit: 'binary', maxLength: 200 }),
+        fc.uint8Array({ maxLength: 200 }),
+        fc.constantFrom(0, 125, 126, 16_383, 16_384, 65_535, 65_536).map((size) => new Uint8Array(size)),
       )
-      const expected = messages.map((message) => ({
-        text: Buffer.from(message).toString('latin1'),
-        binary: typeof message !== 'string',
-      }))
-      expect(received(chunks)).toStrictEqual(expected)
-      expect(frames.reduce((sum, frame) => sum + frame.size, 0)).toBe(wire.length)
-    }
-    fc.assert(
-      fc.property(fc.array(message, { minLength: 1, maxLength: 4 }), fc.integer({ min: 7, max: 70_000 }), check),
-      {
-        numRuns: Math.min(numRuns, 10_000),
-      },
-    )
-  })
+      const check = (messages: (string | Uint8Array)[], cut: number): void => {
+        const frames = messages.map((message) => frameOf(message))
+        const wire = Buffer.concat(frames.map(wireOf))
+        const chunks = Array.from({ length: Math.ceil(wire.length / cut) }, (_, at) =>
+          wire.subarray(at * cut, (at + 1) * cut),
+        )
+        const expected = messages.map((message) => ({
+          text: Buffer.from(message).toString('latin1'),
+          binary: typeof message !== 'string',
+        }))
+        expect(received(chunks)).toStrictEqual(expected)
+        expect(frames.reduce((sum, frame) => sum + frame.size, 0)).toBe(wire.length)
+      }
+      fc.assert(
+        fc.property(fc.array(message, { minLength: 1, maxLength: 4 }), fc.integer({ min: 7, max: 70_000 }), check),
+        {
+          numRuns: Math.min(numRuns, 10_000),
+        },
+      )
+    },
+    60_000 + numRuns,
+  )
 })
 
 describe('a shared frame', () => {

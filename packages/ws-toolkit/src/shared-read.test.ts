@@ -68,7 +68,7 @@ describe('readIntoShared', () => {
     accepted.resume()
     await vi.waitFor(() => expect(text().length).toBe(sent.length))
     expect(text() === sent).toBe(true)
-  })
+  }, 60_000)
 
   it('sees a client leave while it is paused', async () => {
     const { client, accepted, text } = await reading()

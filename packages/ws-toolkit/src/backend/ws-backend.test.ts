@@ -352,7 +352,7 @@ describe('wsBackend under pressure', () => {
     ws.resume()
     await until('all has come', () => received >= 32_000_000, 15_000)
     expect(received).toBe(32_000_000)
-  })
+  }, 60_000)
 
   it('stops reading its client while the service does not read (D20)', async () => {
     const service = await startSocketService((ws) => ws.pause())
@@ -384,7 +384,7 @@ describe('wsBackend under pressure', () => {
     up?.resume()
     await until('all has come', () => received >= 32_000_000, 15_000)
     expect(received).toBe(32_000_005)
-  })
+  }, 60_000)
 })
 
 describe('wsBackend that reconnects', () => {
@@ -707,7 +707,7 @@ describe('wsBackend with shared connections', () => {
     })
     for (let id = 0; id < 40; id++) ws.send(call(id, 'x', ['x'.repeat(1_000_000)]))
     await refused
-  })
+  }, 60_000)
 
   it('gives what is pushed to onPush, else counts it', async () => {
     const pushed: string[] = []

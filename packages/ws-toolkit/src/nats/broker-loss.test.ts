@@ -3,14 +3,14 @@ import { startNatsServer, type NatsServer } from '@nats-edge/embedded-nats'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { jsonCodec } from '../index.ts'
 import { natsPublish, natsQueue, natsRequest, natsRoomBus, natsSubscribe } from '../nats.ts'
-import { ask, connectTo, portOfOurs, startEdge, until, type Binary } from './nats-rig.test-support.ts'
+import { ask, connectTo, steadyPort, startEdge, until, type Binary } from './nats-rig.test-support.ts'
 
 const inFlight = 200
 const maxRounds = 5
 
 /** A broker on a port that it finds free again when it was killed. */
 async function startBroker(binary: Binary, port?: number): Promise<NatsServer> {
-  const server = await startNatsServer({ binary, jetstream: false, port: port ?? (await portOfOurs()) })
+  const server = await startNatsServer({ binary, jetstream: false, port: port ?? (await steadyPort()) })
   onTestFinished(() => server.stop())
   return server
 }

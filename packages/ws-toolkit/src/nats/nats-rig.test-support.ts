@@ -32,7 +32,7 @@ export function brokerFor(binary: Binary, options: Partial<StartOptions> = {}): 
  * A free port below those the system gives away by itself: a broker that was killed there finds it free again, whatever
  * other tests have opened meanwhile.
  */
-export async function portOfOurs(): Promise<number> {
+export async function steadyPort(): Promise<number> {
   for (;;) {
     const port = 12_000 + Math.floor(Math.random() * 16_000)
     const probe = createServer()

@@ -117,7 +117,7 @@ describe.each(inject('natsServers'))('natsSubscribe over nats-server $version', 
     await until('the subscription to end', () => subscriptions.live() === 0)
     // A timer of whole milliseconds may run within the one before.
     expect(performance.now() - leftMs).toBeGreaterThan(4990)
-  })
+  }, 60_000)
 
   it('gives nothing beyond its templates, by subset and not by text (F4)', async () => {
     const { edge, backend } = await start()

@@ -10,7 +10,7 @@ import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
 import { sharedFrame, wsGateway } from '../index.ts'
 import { natsRoomBus, type RoomHistoryOptions } from '../nats.ts'
-import { brokerFor, connectTo, portOfOurs, startEdge, until, type Edge } from './nats-rig.test-support.ts'
+import { brokerFor, connectTo, steadyPort, startEdge, until, type Edge } from './nats-rig.test-support.ts'
 
 interface Listener {
   readonly heard: string[]
@@ -196,7 +196,7 @@ describe.each(inject('natsServers'))('natsRoomBus with a history over nats-serve
       onTestFinished(() => server.stop())
       return server
     }
-    const first = await startBroker(await portOfOurs())
+    const first = await startBroker(await steadyPort())
     const { prefix, history } = place()
     let mayDial = true
     const began = Date.now()
