@@ -14,6 +14,7 @@ import {
   subject,
   text,
 } from './broker.test-support.ts'
+import { lastingPort } from './lasting-port.test-support.ts'
 
 // The server closes nobody before a test is over: who leaves, leaves by itself.
 const config = 'lame_duck_duration: "180s"\nlame_duck_grace_period: "120s"'
@@ -33,7 +34,7 @@ interface Scene {
 
 /** A broker to be; it takes its time to stop, which no test needs. */
 async function startLameDuck(binary: NonNullable<Binary>): Promise<NatsServer> {
-  const server = await startBroker(binary, { config })
+  const server = await startBroker(binary, { config, port: await lastingPort() })
   onTestFinished(() => void server.kill('SIGKILL'))
   return server
 }

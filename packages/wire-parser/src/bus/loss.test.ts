@@ -6,6 +6,7 @@ import { describe, expect, inject, it } from 'vitest'
 import type { Bus, BusStatus } from '../message-bus.ts'
 import { busFrom, busFromConnection } from '../bus.ts'
 import { bytes, connectTo, eventually, pattern, startBroker, subject, text } from './broker.test-support.ts'
+import { lastingPort } from './lasting-port.test-support.ts'
 
 const empty = new Uint8Array(0)
 
@@ -56,7 +57,7 @@ describe.each(inject('natsServers'))('a bus that loses nats-server $version', (b
   })
 
   it('reliability F2: restores subscriptions before it says connected, and the next request succeeds', async () => {
-    const server = await startBroker(binary)
+    const server = await startBroker(binary, { port: await lastingPort() })
     const service = busFromConnection(await connectTo(server))
     const bus = busFromConnection(await connectTo(server))
     echo(service, 'svc')
@@ -91,13 +92,13 @@ describe.each(inject('natsServers'))('a bus that loses nats-server $version', (b
 
   it('reliability F3: notices a frozen server by the pings of its connection', async () => {
     const server = await startBroker(binary)
-    const bus = busFromConnection(await connectTo(server, { pingInterval: 150, maxPingOut: 2 }))
+    const bus = busFromConnection(await connectTo(server, { pingInterval: 300, maxPingOut: 2 }))
     bus.subscribe(pattern('slow'), () => undefined)
     await bus.flush()
     server.kill('SIGSTOP')
     const codes: string[] = []
     bus.request(subject('slow'), empty, (reply) => void codes.push(code(reply)), timeout)
-    await eventually(() => codes.length > 0, 3000)
+    await eventually(() => codes.length > 0)
     expect(codes).toEqual(['disconnected'])
     expect(bus.state).toBe('disconnected')
     server.kill('SIGCONT')
@@ -162,7 +163,7 @@ describe.each(inject('natsServers'))('a bus that loses nats-server $version', (b
   })
 
   it('starts disconnected over a connection that is away, closed over one that is closed', async () => {
-    const server = await startBroker(binary)
+    const server = await startBroker(binary, { port: await lastingPort() })
     const nats = await connectTo(server)
     const closed = await connectTo(server)
     await closed.close()

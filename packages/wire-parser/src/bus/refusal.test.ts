@@ -8,6 +8,7 @@ import type { BusMessage, BusStatus } from '../message-bus.ts'
 import { HeaderBlock } from '../headers.ts'
 import { busFromConnection } from '../bus.ts'
 import { bytes, connectTo, eventually, pattern, startBroker, subject } from './broker.test-support.ts'
+import { lastingPort } from './lasting-port.test-support.ts'
 
 const empty = new Uint8Array(0)
 const timeout = { timeoutMs: 10_000 } as const
@@ -189,7 +190,7 @@ describe.each(inject('natsServers'))('a bus that nats-server $version refuses so
   })
 
   it('is writable again after the connection it overloaded was lost', async () => {
-    const server = await startBroker(binary)
+    const server = await startBroker(binary, { port: await lastingPort() })
     const bus = busFromConnection(await connectTo(server), { maxPendingBytes: 100_000 })
     const events: string[] = []
     bus.onStatus(({ type }) => void events.push(type))

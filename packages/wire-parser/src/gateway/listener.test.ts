@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { satisfiesVersion } from '@nats-edge/embedded-nats'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
+import { lastingPort } from '../bus/lasting-port.test-support.ts'
 import { wireGateway, type WireGatewayOptions } from '../gateway.ts'
 import { anyServer, eventually, plainConnect, RawClient, startBroker, startGateway } from './rig.test-support.ts'
 
@@ -24,7 +25,7 @@ describe('a listener', () => {
   })
 
   it('says where it is, and gives its port back while connections stay', async () => {
-    const rig = await startGateway(await startBroker(binary))
+    const rig = await startGateway(await startBroker(binary), {}, { port: await lastingPort() })
     const { port, name, host } = rig.listener
     expect({ name, host }).toEqual({ name: `127.0.0.1:${port}`, host: '127.0.0.1' })
     const client = await RawClient.connected(rig.url)
