@@ -59,7 +59,7 @@ const servers = inject('natsServers')
 // Memory is compared after a collection; the signal is one that nothing else here has a use for.
 const collecting = ['--expose-gc', '--import', 'data:text/javascript,process.on("SIGURG",()=>globalThis.gc())']
 
-/** Holds a process to its memory over ten thousand requests that are refused. */
+/** Holds a process to its memory over six thousand requests that are refused. */
 async function expectSameMemory(pid: number, ask: () => Promise<Answer>): Promise<void> {
   const refuse = async (rounds: number): Promise<void> => {
     for (let round = 0; round < rounds; round++) {
@@ -75,15 +75,15 @@ async function expectSameMemory(pid: number, ask: () => Promise<Answer>): Promis
   }
   await refuse(40)
   const before = await held()
-  await refuse(200)
-  // Pages come and go; of 10,000 requests three kilobytes each would stay beyond this for good.
+  await refuse(120)
+  // Pages come and go; of 6,000 requests five kilobytes each would stay beyond this for good.
   const bound = before + 30 * 1024 * 1024
   let after = await held()
   for (let more = 0; after > bound && more < 5; more++) {
     await refuse(40)
     after = await held()
   }
-  process.stderr.write(`10,000 requests that are refused: resident ${after - before} B\n`)
+  process.stderr.write(`6,000 requests that are refused: resident ${after - before} B\n`)
   expect(after).toBeLessThan(bound)
 }
 
