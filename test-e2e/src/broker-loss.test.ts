@@ -3,11 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, request } from 'node:http'
-import { startNatsServer, type NatsServer } from '@nats-edge/embedded-nats'
+import { startNatsServer, type NatsServer, steadyPort } from '@nats-edge/embedded-nats'
 import { connect } from '@nats-io/transport-node'
 import { describe, expect, inject, it, vi } from 'vitest'
 import { isRunning, patience, Program, residentBytes } from './support/program.ts'
-import { steadyPort } from './support/steady-port.ts'
 
 interface Answer {
   readonly status: number

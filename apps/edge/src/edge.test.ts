@@ -2,7 +2,7 @@
 import { Agent, get } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { once } from 'node:events'
-import type { NatsServer } from '@nats-edge/embedded-nats'
+import { type NatsServer, steadyPort } from '@nats-edge/embedded-nats'
 import { natsService } from '@nats-edge/rest-proxy/service'
 import { connect } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
@@ -18,7 +18,6 @@ import {
   until,
 } from './edge.test-support.ts'
 import type { TestEdge } from './edge.test-support.ts'
-import { steadyPort } from './steady-port.test-support.ts'
 
 let broker: NatsServer
 const running: TestEdge[] = []

@@ -5,12 +5,11 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { NatsServer } from '@nats-edge/embedded-nats'
+import { type NatsServer, steadyPort } from '@nats-edge/embedded-nats'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { EdgeProcess, isRunning, mainFile } from './edge-process.test-support.ts'
 import type { RunOptions } from './edge-process.test-support.ts'
 import { metricOf, RawClient, refusesConnections, scratchFolder, startBroker, until } from './edge.test-support.ts'
-import { isFreePort, steadyPort } from './steady-port.test-support.ts'
 
 let broker: NatsServer
 const running: EdgeProcess[] = []
@@ -397,6 +396,6 @@ function brokerPid(each: EdgeProcess): number {
 async function freePorts(): Promise<number> {
   for (;;) {
     const port = await steadyPort()
-    if (await isFreePort(port + 1)) return port
+    if ((await steadyPort()) === port + 1) return port
   }
 }

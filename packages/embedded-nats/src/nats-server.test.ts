@@ -5,13 +5,13 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, inject, it } from 'vitest'
 import { fakeMachine, temporaryFolder } from './fake-machine.test-support.ts'
-import { lastingPort } from './lasting-port.test-support.ts'
 import { startNatsServer } from './nats-server.ts'
 import type { StartOptions } from './nats-server.ts'
 import { readServerInfo } from './server-info.ts'
 import type { NatsServer, RestartEvent } from './supervised-server.ts'
 import { isRunning, waitUntil } from './wait-until.test-support.ts'
 import { makeLedger, readLedger, WireClient } from './wire-client.test-support.ts'
+import { steadyPort } from './steady-port.ts'
 
 const running: NatsServer[] = []
 afterEach(async () => {
@@ -62,7 +62,7 @@ describe.each(inject('natsServers'))('nats-server $version', (binary) => {
 
   it('keeps the data of a folder it was given, and its port when it was given one', async () => {
     const dataDir = join(await temporaryFolder(), 'a', 'b')
-    const first = await start({ binary, dataDir, port: await lastingPort() })
+    const first = await start({ binary, dataDir, port: await steadyPort() })
     const client = await WireClient.connect(first.port)
     await makeLedger(client)
     await client.request('ledger', 'x')
@@ -81,8 +81,8 @@ describe.each(inject('natsServers'))('nats-server $version', (binary) => {
     const events: RestartEvent[] = []
     const server = await start({
       binary,
-      port: await lastingPort(),
-      websocket: { port: await lastingPort() },
+      port: await steadyPort(),
+      websocket: { port: await steadyPort() },
       restart: true,
       onRestart: (event) => events.push(event),
     })
@@ -311,7 +311,7 @@ describe('restart', () => {
     )
     const events: RestartEvent[] = []
     const onRestart = (event: RestartEvent): void => void events.push(event)
-    const port = await lastingPort()
+    const port = await steadyPort()
     const server = await start({ binary: { path, version: '0.0.0' }, port, restart: true, onRestart })
     for (const file of broken) await writeFile(file, '')
     server.kill()

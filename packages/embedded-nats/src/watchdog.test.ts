@@ -11,11 +11,11 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { bundleProgram } from './bundle.test-support.ts'
 import { temporaryFolder } from './fake-machine.test-support.ts'
-import { lastingPort } from './lasting-port.test-support.ts'
 import { startNatsServer } from './nats-server.ts'
 import type { StartOptions } from './nats-server.ts'
 import { isRunning, waitUntil } from './wait-until.test-support.ts'
 import { makeLedger, readLedger, WireClient } from './wire-client.test-support.ts'
+import { steadyPort } from './steady-port.ts'
 
 /** A killed parent's broker, watchdog included, is gone within this. */
 const promisedMs = 10 * inject('promptMs')
@@ -103,7 +103,7 @@ describe.each(inject('natsServers'))('reliability F20: the parent of nats-server
     'loses nothing that was acknowledged, and its successor starts at once on the same port and data (%i)',
     async () => {
       const dataDir = await temporaryFolder()
-      const port = await lastingPort()
+      const port = await steadyPort()
       const first = new Parent([{ binary, dataDir, port }])
       const [{ pid }] = await first.started()
       const client = await WireClient.connect(port)

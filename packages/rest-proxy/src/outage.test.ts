@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type NatsServer, startNatsServer } from '@nats-edge/embedded-nats'
+import { type NatsServer, startNatsServer, steadyPort } from '@nats-edge/embedded-nats'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { busFrom } from '@nats-edge/wire-parser/bus'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -7,7 +7,6 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { type HostKind, hostKinds } from './http-host.test-support.ts'
-import { lastingPort } from './lasting-port.test-support.ts'
 import { type RawClient, rawRequestText, type RawResponse } from './raw-client.test-support.ts'
 import { connectTo, type Rig, startRig, until } from './rig.test-support.ts'
 import type { RestProxyOptions } from './index.ts'
@@ -39,7 +38,7 @@ describe.each(inject('natsServers'))('losing nats-server $version', (binary) => 
   }
 
   beforeEach(async () => {
-    server = await startNatsServer({ binary, jetstream: false, port: await lastingPort() })
+    server = await startNatsServer({ binary, jetstream: false, port: await steadyPort() })
   })
   afterEach(async () => {
     for (const rig of rigs.splice(0)) await rig.stop()

@@ -3,8 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type NatsServer, startNatsServer, type StartOptions } from '@nats-edge/embedded-nats'
-import { steadyPort } from './steady-port.ts'
+import { type NatsServer, startNatsServer, type StartOptions, steadyPort } from '@nats-edge/embedded-nats'
 
 /** A broker that comes back at once, with the same ports and data, however it ended. */
 export class RestartableBroker {

@@ -2,11 +2,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startNatsServer, type NatsServer } from '@nats-edge/embedded-nats'
+import { startNatsServer, type NatsServer, steadyPort } from '@nats-edge/embedded-nats'
 import { parseCloseHint } from '@nats-edge/ws-toolkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { edgeProgram, patience, type Program } from '../support/program.ts'
-import { steadyPort } from '../support/steady-port.ts'
 import { reaches, together } from '../support/running-edge.ts'
 import { WsClient } from './ws-client.ts'
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, it, onTestFinished } from 'vitest'
-import type { NatsServer } from '@nats-edge/embedded-nats'
+import { type NatsServer, steadyPort } from '@nats-edge/embedded-nats'
 import { startBroker, startEdge, until, type TestEdge } from '../edge.test-support.ts'
-import { steadyPort } from '../steady-port.test-support.ts'
 
 const config = 'lame_duck_duration: "30s"\nlame_duck_grace_period: "20s"'
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { NatsServer } from '@nats-edge/embedded-nats'
+import { type NatsServer, steadyPort } from '@nats-edge/embedded-nats'
 import type { NatsConnection } from '@nats-io/nats-core'
 import { describe, expect, inject, it, onTestFinished, vi } from 'vitest'
 import type { Bus, BusMessage, BusStatus } from '../message-bus.ts'
@@ -14,7 +14,6 @@ import {
   subject,
   text,
 } from './broker.test-support.ts'
-import { lastingPort } from './lasting-port.test-support.ts'
 
 // The server closes nobody before a test is over: who leaves, leaves by itself.
 const config = 'lame_duck_duration: "180s"\nlame_duck_grace_period: "120s"'
@@ -34,7 +33,7 @@ interface Scene {
 
 /** A broker to be; it takes its time to stop, which no test needs. */
 async function startLameDuck(binary: NonNullable<Binary>): Promise<NatsServer> {
-  const server = await startBroker(binary, { config, port: await lastingPort() })
+  const server = await startBroker(binary, { config, port: await steadyPort() })
   onTestFinished(() => void server.kill('SIGKILL'))
   return server
 }

@@ -2,11 +2,11 @@
 import { execFileSync } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { connect } from '@nats-io/transport-node'
+import { steadyPort } from '@nats-edge/embedded-nats'
 import { describe, expect, inject, it } from 'vitest'
 import type { Bus, BusStatus } from '../message-bus.ts'
 import { busFrom, busFromConnection } from '../bus.ts'
 import { bytes, connectTo, eventually, pattern, startBroker, subject, text } from './broker.test-support.ts'
-import { lastingPort } from './lasting-port.test-support.ts'
 
 const empty = new Uint8Array(0)
 
@@ -57,7 +57,7 @@ describe.each(inject('natsServers'))('a bus that loses nats-server $version', (b
   })
 
   it('reliability F2: restores subscriptions before it says connected, and the next request succeeds', async () => {
-    const server = await startBroker(binary, { port: await lastingPort() })
+    const server = await startBroker(binary, { port: await steadyPort() })
     const service = busFromConnection(await connectTo(server))
     const bus = busFromConnection(await connectTo(server))
     echo(service, 'svc')
@@ -163,7 +163,7 @@ describe.each(inject('natsServers'))('a bus that loses nats-server $version', (b
   })
 
   it('starts disconnected over a connection that is away, closed over one that is closed', async () => {
-    const server = await startBroker(binary, { port: await lastingPort() })
+    const server = await startBroker(binary, { port: await steadyPort() })
     const nats = await connectTo(server)
     const closed = await connectTo(server)
     await closed.close()

@@ -2,13 +2,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import type { NatsServer } from '@nats-edge/embedded-nats'
+import { type NatsServer, steadyPort } from '@nats-edge/embedded-nats'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import type { BusMessage, BusStatus } from '../message-bus.ts'
 import { HeaderBlock } from '../headers.ts'
 import { busFromConnection } from '../bus.ts'
 import { bytes, connectTo, eventually, pattern, startBroker, subject } from './broker.test-support.ts'
-import { lastingPort } from './lasting-port.test-support.ts'
 
 const empty = new Uint8Array(0)
 const timeout = { timeoutMs: 10_000 } as const
@@ -190,7 +189,7 @@ describe.each(inject('natsServers'))('a bus that nats-server $version refuses so
   })
 
   it('is writable again after the connection it overloaded was lost', async () => {
-    const server = await startBroker(binary, { port: await lastingPort() })
+    const server = await startBroker(binary, { port: await steadyPort() })
     const bus = busFromConnection(await connectTo(server), { maxPendingBytes: 100_000 })
     const events: string[] = []
     bus.onStatus(({ type }) => void events.push(type))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { connect as dial, createServer, type Server, type Socket } from 'node:net'
+import { steadyPort } from '@nats-edge/embedded-nats'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
-import { lastingPort } from '../bus/lasting-port.test-support.ts'
 import {
   anyServer,
   connectTo,
@@ -179,7 +179,7 @@ describe('a server that takes nothing', () => {
 
 describe.each(inject('natsServers'))('reliability F1, F2, F3: nats-server $version', (server) => {
   it('killed under load ends its clients at once, and a new one serves them again', async () => {
-    const broker = await startBroker(server, { port: await lastingPort(), restart: true })
+    const broker = await startBroker(server, { port: await steadyPort(), restart: true })
     const rig = await startGateway(broker)
     const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.connected(rig.url)))
     for (const client of clients) client.send(`SUB load 1\r\n${'PUB load 3\r\nabc\r\n'.repeat(500)}`)

@@ -3,9 +3,8 @@ import { connect as dial, createServer, type Socket } from 'node:net'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { satisfiesVersion } from '@nats-edge/embedded-nats'
+import { satisfiesVersion, steadyPort } from '@nats-edge/embedded-nats'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
-import { lastingPort } from '../bus/lasting-port.test-support.ts'
 import { wireGateway, type WireGatewayOptions } from '../gateway.ts'
 import { anyServer, eventually, plainConnect, RawClient, startBroker, startGateway } from './rig.test-support.ts'
 
@@ -25,7 +24,7 @@ describe('a listener', () => {
   })
 
   it('says where it is, and gives its port back while connections stay', async () => {
-    const rig = await startGateway(await startBroker(binary), {}, { port: await lastingPort() })
+    const rig = await startGateway(await startBroker(binary), {}, { port: await steadyPort() })
     const { port, name, host } = rig.listener
     expect({ name, host }).toEqual({ name: `127.0.0.1:${port}`, host: '127.0.0.1' })
     const client = await RawClient.connected(rig.url)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { startNatsServer, type NatsServer } from '@nats-edge/embedded-nats'
+import { startNatsServer, type NatsServer, steadyPort } from '@nats-edge/embedded-nats'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { jsonCodec } from '../index.ts'
 import { natsPublish, natsQueue, natsRequest, natsRoomBus, natsSubscribe } from '../nats.ts'
-import { ask, connectTo, steadyPort, startEdge, until, type Binary } from './nats-rig.test-support.ts'
+import { ask, connectTo, startEdge, until, type Binary } from './nats-rig.test-support.ts'
 
 const inFlight = 200
 const maxRounds = 5

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { startNatsServer, type NatsServer, type StartOptions } from '@nats-edge/embedded-nats'
 import { compilePermissions, type PermissionRules, type Principal } from '@nats-edge/wire-parser'
 import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node'
@@ -25,25 +23,6 @@ export function brokerFor(binary: Binary, options: Partial<StartOptions> = {}): 
       if (server === undefined) throw new Error('the broker has not started')
       return server
     },
-  }
-}
-
-/**
- * A free port below those the system gives away by itself: a broker that was killed there finds it free again, whatever
- * other tests have opened meanwhile.
- */
-export async function steadyPort(): Promise<number> {
-  for (;;) {
-    const port = 12_000 + Math.floor(Math.random() * 16_000)
-    const probe = createServer()
-    try {
-      await once(probe.listen(port, '127.0.0.1'), 'listening')
-      return port
-    } catch {
-      // Somebody has it.
-    } finally {
-      if (probe.listening) await new Promise((resolve) => probe.close(resolve))
-    }
   }
 }
 

@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startNatsServer, type NatsServer } from '@nats-edge/embedded-nats'
+import { startNatsServer, type NatsServer, steadyPort } from '@nats-edge/embedded-nats'
 import { jetstream, jetstreamManager, type StreamConfig } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
 import { sharedFrame, wsGateway } from '../index.ts'
 import { natsRoomBus, type RoomHistoryOptions } from '../nats.ts'
-import { brokerFor, connectTo, steadyPort, startEdge, until, type Edge } from './nats-rig.test-support.ts'
+import { brokerFor, connectTo, startEdge, until, type Edge } from './nats-rig.test-support.ts'
 
 interface Listener {
   readonly heard: string[]

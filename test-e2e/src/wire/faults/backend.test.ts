@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type NatsServer, startNatsServer } from '@nats-edge/embedded-nats'
+import { type NatsServer, startNatsServer, steadyPort } from '@nats-edge/embedded-nats'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/nats-core'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
@@ -8,7 +8,6 @@ import { eventually, RawWebSocket } from '../web-socket-rig.ts'
 import { CrowdClient } from './crowd.ts'
 import { GatewayProcess, type GatewayProcessState } from './gateway-process.ts'
 import { RestartableBroker } from '../../support/restartable-broker.ts'
-import { steadyPort } from '../../support/steady-port.ts'
 
 const mebibyte = 1_048_576
 const isLong = inject('propertyRuns') >= 100_000
