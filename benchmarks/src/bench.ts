@@ -64,18 +64,29 @@ export class Bench {
   }
 
   /** Starts a built module; it may need a moment until it is ready. */
-  startModule(name: string, module: string, args: readonly string[] = []): NodeProcess {
+  startModule(
+    name: string,
+    module: string,
+    args: readonly string[] = [],
+    nodeFlags: readonly string[] = [],
+  ): NodeProcess {
     if (this.#closed !== undefined) throw new Error('this run has ended')
     const { profileDirectory } = this.#options
     const outputFile = join(this.directory, `${name.replaceAll(/\W+/g, '-')}.log`)
-    const started = new NodeProcess({ name, module, args, outputFile, profileDirectory })
+    const started = new NodeProcess({ name, module, args, nodeFlags, outputFile, profileDirectory })
     this.#processes.push(started)
     return started
   }
 
   /** Starts `processes/<script>` and waits until it is ready; `value` is what it announced. */
-  async start(name: string, script: string, args: readonly string[] = []): Promise<StartedScript> {
-    const started = this.startModule(name, fileURLToPath(new URL(`./processes/${script}.js`, import.meta.url)), args)
+  async start(
+    name: string,
+    script: string,
+    args: readonly string[] = [],
+    nodeFlags: readonly string[] = [],
+  ): Promise<StartedScript> {
+    const module = fileURLToPath(new URL(`./processes/${script}.js`, import.meta.url))
+    const started = this.startModule(name, module, args, nodeFlags)
     return { process: started, value: await started.ready() }
   }
 

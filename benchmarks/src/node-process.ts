@@ -11,6 +11,8 @@ export interface NodeProcessOptions {
   /** The module to run; it is built JavaScript. */
   readonly module: string
   readonly args?: readonly string[]
+  /** Options of Node itself. */
+  readonly nodeFlags?: readonly string[]
   /** Receives everything the process prints. */
   readonly outputFile: string
   /** A folder that receives a .cpuprofile when the process ends. */
@@ -120,7 +122,7 @@ export class NodeProcess implements BenchProcess {
 }
 
 function forkProbed(options: NodeProcessOptions): ChildProcess {
-  const execArgv = ['--import', new URL('./usage-probe.js', import.meta.url).href]
+  const execArgv = [...(options.nodeFlags ?? []), '--import', new URL('./usage-probe.js', import.meta.url).href]
   if (options.profileDirectory !== undefined) {
     execArgv.push(
       '--cpu-prof',

@@ -35,6 +35,8 @@ export interface WsWork {
   readonly messageBytes?: number
   /** How often every connection is pinged. Default what each server does by itself. */
   readonly heartbeatMs?: number
+  /** Options of Node for the servers in it. */
+  readonly nodeFlags?: readonly string[]
   /** The load of one round. */
   readonly load: (durationMs: number) => WsLoadCommand
 }
@@ -49,7 +51,7 @@ const host = '127.0.0.1'
 /** The same load on our stack and on plain `ws`, and on the Go reference where it can be had. */
 export async function startWsSides(bench: Bench, work: WsWork): Promise<Sides> {
   const subject = await startWsSide(bench, wsSides.ours, work)
-  const plain = await bench.start(wsSides.plain, 'plain-ws-server', [serverArgument(work)])
+  const plain = await bench.start(wsSides.plain, 'plain-ws-server', [serverArgument(work)], work.nodeFlags)
   const reference = await startSide(bench, plain, work)
   try {
     const go = await startGoProgram(bench, wsSides.go, [JSON.stringify(work.task)])
@@ -61,7 +63,7 @@ export async function startWsSides(bench: Bench, work: WsWork): Promise<Sides> {
 
 /** One server alone, under a name of the row's. Default our stack. */
 export async function startWsSide(bench: Bench, name: string, work: WsWork): Promise<Side> {
-  return startSide(bench, await bench.start(name, 'ws-gateway-server', [serverArgument(work)]), work)
+  return startSide(bench, await bench.start(name, 'ws-gateway-server', [serverArgument(work)], work.nodeFlags), work)
 }
 
 function serverArgument({ task, binding = 'mount', codec = 'raw', heartbeatMs }: WsWork): string {
