@@ -22,6 +22,7 @@ export class CrowdClient {
       ...(localAddress === undefined ? {} : { localAddress }),
     })
     this.opened = once(this.socket, 'connect')
+    this.opened.catch(() => undefined)
     this.socket.on('error', () => undefined)
     this.socket.on('close', () => {
       this.isClosed = true
