@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Principal } from '@nats-edge/wire-parser'
 import {
   breaker,
@@ -15,13 +12,13 @@ import {
   type WsEvent,
   type WsGateway,
 } from '@nats-edge/ws-toolkit'
-import { attachWebSockets } from '@nats-edge/ws-toolkit/upgrade'
 import { connect } from '@nats-io/transport-node'
 import { Hono } from 'hono'
 import { edge } from 'nats-edge'
 import { describe, expect, inject, it, onTestFinished, vi } from 'vitest'
 import { patience } from './support/program.ts'
 import { RestartableBroker } from './support/restartable-broker.ts'
+import { serveUpgrades } from './support/served-app.ts'
 import { setWallClock } from './support/wall-clock.ts'
 import { WsClient } from './ws/ws-client.ts'
 
@@ -53,15 +50,12 @@ async function rigOf(
   const events: WsEvent[] = []
   const gateway = wsGateway({ observe: (event) => events.push(event), ...(principal && { principal }) })
   build(gateway, { codec: jsonCodec(), heartbeatMs: 40, heartbeatTimeoutMs: long })
-  const server = createServer()
-  attachWebSockets(server, new Hono().route('/', gateway.routes))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  const server = await serveUpgrades(new Hono().route('/', gateway.routes))
   onTestFinished(async () => {
     await gateway.close({ drainMs: 0 })
     server.close()
   })
-  return { gateway, events, client: () => WsClient.open(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/`) }
+  return { gateway, events, client: () => WsClient.open(`ws://127.0.0.1:${server.port}/`) }
 }
 
 /** Lets the heartbeat look at every connection a few times. */

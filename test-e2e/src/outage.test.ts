@@ -2,11 +2,12 @@
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { expect, inject, it, onTestFinished, vi } from 'vitest'
+import { storedCounts } from './support/ledger.ts'
 import { patience, residentBytes } from './support/program.ts'
 import { RestartableBroker } from './support/restartable-broker.ts'
 import { reaches, RunningEdge, surfacesWith } from './support/running-edge.ts'
 import { Traffic } from './support/traffic.ts'
-import { Ledger, storedCounts } from './ws/ledger.ts'
+import { WsLedger } from './ws/ws-ledger.ts'
 
 const isLong = inject('propertyRuns') >= 100_000
 const binary = inject('natsServers').at(-1) ?? expect.fail('no nats-server')
@@ -49,7 +50,7 @@ it(
     await reaches(ada, bob, 'hello')
     await news.ask({ type: 'subscribe', id: 1, data: { subject: 'news.x' } })
     expect(await shop.ask({ type: 'work', id: 1 })).toMatchObject({ data: 'worked' })
-    const ledgers = putting.map((client, index) => new Ledger(client, `client${index}`))
+    const ledgers = putting.map((client, index) => new WsLedger(client, `client${index}`))
     const running = Promise.all(ledgers.map((ledger) => ledger.run()))
     running.catch(() => undefined)
     const acknowledged = (): number => ledgers.reduce((sum, each) => sum + each.acknowledged.length, 0)

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { type NatsServer, startNatsServer, type StartOptions } from '@nats-edge/embedded-nats'
 import { type WireGateway, wireGateway, type WireGatewayOptions } from '@nats-edge/wire-parser/gateway'
-import { attachWebSockets, upgradeWebSocket } from '@nats-edge/ws-toolkit/upgrade'
+import { upgradeWebSocket } from '@nats-edge/ws-toolkit/upgrade'
 import { wsconnect, type ConnectionOptions, type NatsConnection } from '@nats-io/nats-core'
 import { connect } from '@nats-io/transport-node'
 import { Hono } from 'hono'
 import { WebSocket } from 'ws'
+import { serveUpgrades } from '../support/served-app.ts'
 
 export type Binary = NonNullable<StartOptions['binary']>
 export type TransportName = 'tcp' | 'ws'
@@ -42,13 +40,9 @@ export class Front {
 
   static async before(broker: { readonly url: string }, options: Partial<WireGatewayOptions> = {}): Promise<Front> {
     const gateway = wireGateway({ backends: [{ url: broker.url }], upgradeWebSocket, ...options })
-    const server = createServer((_request, response) => response.writeHead(404).end())
-    attachWebSockets(server, new Hono().route('/nats', gateway.routes))
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const { port } = server.address() as AddressInfo
+    const server = await serveUpgrades(new Hono().route('/nats', gateway.routes))
     const { port: tcpPort } = await gateway.listen({ port: 0 })
-    const addresses = { tcp: `nats://127.0.0.1:${tcpPort}`, ws: `ws://127.0.0.1:${port}/nats` }
+    const addresses = { tcp: `nats://127.0.0.1:${tcpPort}`, ws: `ws://127.0.0.1:${server.port}/nats` }
     return new Front(gateway, addresses, async () => {
       await gateway.close({ drainMs: 0 })
       server.close()

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import { once } from 'node:events'
-import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { type NatsServer, startNatsServer } from '@nats-edge/embedded-nats'
@@ -10,12 +9,13 @@ import {
   wireGateway,
   type WireGatewayOptions,
 } from '@nats-edge/wire-parser/gateway'
-import { attachWebSockets, upgradeWebSocket, webSocketServer } from '@nats-edge/ws-toolkit/upgrade'
+import { upgradeWebSocket, webSocketServer } from '@nats-edge/ws-toolkit/upgrade'
 import { wsconnect } from '@nats-io/nats-core'
 import type { ConnectionOptions, NatsConnection } from '@nats-io/nats-core'
 import { Hono, type MiddlewareHandler } from 'hono'
 import { onTestFinished } from 'vitest'
 import { WebSocket, type ClientOptions } from 'ws'
+import { serveUpgrades } from '../support/served-app.ts'
 
 export type HostKind = 'attached' | 'serve'
 
@@ -51,12 +51,9 @@ export async function startRig(
 }
 
 async function attach(app: Hono): Promise<number> {
-  const server = createServer((_request, response) => response.writeHead(404).end())
-  attachWebSockets(server, app)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => void server.close())
-  return (server.address() as AddressInfo).port
+  const server = await serveUpgrades(app)
+  onTestFinished(() => server.close())
+  return server.port
 }
 
 async function serveApp(app: Hono): Promise<number> {

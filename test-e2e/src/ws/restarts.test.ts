@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { jsonCodec, wsGateway, type WsEvent } from '@nats-edge/ws-toolkit'
 import { natsPublish, natsSubscribe } from '@nats-edge/ws-toolkit/nats'
-import { attachWebSockets } from '@nats-edge/ws-toolkit/upgrade'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { Hono } from 'hono'
 import { describe, expect, inject, it, onTestFinished, vi } from 'vitest'
+import { storedCounts } from '../support/ledger.ts'
 import { RestartableBroker } from '../support/restartable-broker.ts'
-import { Ledger, storedCounts } from './ledger.ts'
+import { serveUpgrades } from '../support/served-app.ts'
 import { WsClient } from './ws-client.ts'
+import { WsLedger } from './ws-ledger.ts'
 
 const isLong = inject('propertyRuns') >= 100_000
 const restarts = isLong ? 50 : 3
@@ -40,18 +38,15 @@ describe.each(inject('natsServers'))('reliability F2: nats-server $version', (bi
         .route('put', natsPublish(nats, 'ledger.put', { ack: 'jetstream', timeoutMs: 1000 }))
       const news = natsSubscribe(nats, { allow: ['news.>'] })
       gateway.channel('/news', { codec: jsonCodec(), onOpen: (connection) => news.subscribe(connection, 'news.x') })
-      const server = createServer()
-      attachWebSockets(server, new Hono().route('/', gateway.routes))
-      server.listen(0, '127.0.0.1')
-      await once(server, 'listening')
+      const server = await serveUpgrades(new Hono().route('/', gateway.routes))
       onTestFinished(async () => {
         await gateway.close({ drainMs: 0 })
         server.close()
       })
-      const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`
+      const url = `ws://127.0.0.1:${server.port}`
       const reader = await WsClient.open(`${url}/news`)
       const clients = await Promise.all(['a', 'b', 'c'].map(() => WsClient.open(`${url}/ledger`)))
-      const ledgers = clients.map((client, index) => new Ledger(client, `client${index}`))
+      const ledgers = clients.map((client, index) => new WsLedger(client, `client${index}`))
       const running = Promise.all(ledgers.map((ledger) => ledger.run()))
       running.catch(() => undefined)
       const goOn = async (): Promise<void> => {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as delay } from 'node:timers/promises'
 import { type NatsServer, startNatsServer, steadyPort } from '@nats-edge/embedded-nats'
-import { jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { jetstream, type JetStreamClient, jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/nats-core'
 import { describe, expect, inject, it, onTestFinished, vi } from 'vitest'
-import { type Binary, connectBy, directly, type TransportName } from '../client-rig.ts'
+import { type Addresses, type Binary, connectBy, directly, type TransportName } from '../client-rig.ts'
 import { eventually, RawWebSocket } from '../web-socket-rig.ts'
 import { CrowdClient } from './crowd.ts'
 import { GatewayProcess, type GatewayProcessState } from './gateway-process.ts'
+import { Ledger, storedCounts } from '../../support/ledger.ts'
 import { RestartableBroker } from '../../support/restartable-broker.ts'
 
 const mebibyte = 1_048_576
@@ -39,65 +40,27 @@ async function backToStart({ gateway, before }: Scene): Promise<GatewayProcessSt
   return after
 }
 
-/** Publishes to a stream until it is stopped, each message until it is acknowledged. */
-class Ledger {
-  readonly acknowledged: string[] = []
-  readonly #nats: NatsConnection
-  readonly #name: string
-  readonly #running: Promise<void>
-  #isStopped = false
+/** A ledger kept by publishes of nats.js. */
+class NatsLedger extends Ledger {
+  readonly #jetstream: JetStreamClient
 
   constructor(nats: NatsConnection, name: string) {
-    this.#nats = nats
-    this.#name = name
-    this.#running = this.#run()
-    // A test that has failed leaves nobody behind who asks for a gateway that has gone.
-    onTestFinished(() => nats.close())
-  }
-
-  async #run(): Promise<void> {
+    super(name)
     // What was under way when the broker went is asked for again.
-    const js = jetstream(this.#nats, { timeout: 250 })
-    for (let i = 0; !this.#isStopped; i++) {
-      const id = `${this.#name}-${i}`
-      while (!(await this.#publish(js, id))) {
-        if (this.#nats.isClosed()) return
-        await delay(20)
-      }
-      this.acknowledged.push(id)
-    }
+    this.#jetstream = jetstream(nats, { timeout: 250 })
   }
 
-  async #publish(js: ReturnType<typeof jetstream>, id: string): Promise<boolean> {
+  protected async put(id: string): Promise<boolean> {
     try {
-      await js.publish(`ledger.${id}`, id, { msgID: id, retries: 0 })
+      await this.#jetstream.publish(`ledger.${id}`, JSON.stringify(id), { msgID: id, retries: 0 })
       return true
     } catch {
       return false
     }
   }
-
-  async stop(): Promise<void> {
-    this.#isStopped = true
-    await this.#running
-    await this.#nats.close()
-  }
 }
 
 const patient = { reconnect: true, maxReconnectAttempts: -1, reconnectTimeWait: 50, reconnectJitter: 20 }
-
-/** How often each message is in the stream. */
-async function storedCounts(nats: NatsConnection): Promise<Map<string, number>> {
-  const counts = new Map<string, number>()
-  const consumer = await jetstream(nats).consumers.get('LEDGER')
-  const messages = await consumer.consume()
-  for await (const message of messages) {
-    const id = message.string()
-    counts.set(id, (counts.get(id) ?? 0) + 1)
-    if (message.info.pending === 0) messages.stop()
-  }
-  return counts
-}
 
 describe.each(inject('natsServers'))('reliability F1, F2: nats-server $version', (binary) => {
   const restarts = isLong ? 50 : 3
@@ -110,13 +73,18 @@ describe.each(inject('natsServers'))('reliability F1, F2: nats-server $version',
       onTestFinished(() => broker.stop())
       const scene = await before(broker)
       const { gateway } = scene
-      const direct = await connectBy(way, directly(broker), patient)
-      onTestFinished(() => direct.close())
+      const client = async (addresses: Addresses): Promise<NatsConnection> => {
+        const nats = await connectBy(way, addresses, patient)
+        onTestFinished(() => nats.close())
+        return nats
+      }
+      const direct = await client(directly(broker))
       const manager = await jetstreamManager(direct)
       await manager.streams.add({ name: 'LEDGER', subjects: ['ledger.>'] })
-      const ledgers = await Promise.all(
-        ['a', 'b', 'c'].map(async (name) => new Ledger(await connectBy(way, gateway.addresses, patient), name)),
-      )
+      const clients = await Promise.all(['a', 'b', 'c'].map(() => client(gateway.addresses)))
+      const ledgers = clients.map((nats, index) => new NatsLedger(nats, `client${index}`))
+      const running = Promise.all(ledgers.map((ledger) => ledger.run()))
+      onTestFinished(() => ledgers.forEach((ledger) => ledger.stop()))
       const least = (): number => Math.min(...ledgers.map(({ acknowledged }) => acknowledged.length))
       const goOn = (): Promise<void> => {
         const reached = least() + 20
@@ -127,7 +95,9 @@ describe.each(inject('natsServers'))('reliability F1, F2: nats-server $version',
         await broker.restart(i % 2 === 0 ? 'killed' : 'stopped')
       }
       await goOn()
-      await Promise.all(ledgers.map((ledger) => ledger.stop()))
+      for (const ledger of ledgers) ledger.stop()
+      await running
+      await Promise.all(clients.map((nats) => nats.close()))
 
       const counts = await storedCounts(direct)
       const acknowledged = ledgers.flatMap((ledger) => ledger.acknowledged)
