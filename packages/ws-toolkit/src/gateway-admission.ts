@@ -18,10 +18,12 @@ export class GatewayAdmission implements Admission {
 
   constructor(options: ResolvedGatewayOptions) {
     this.#options = options
-    const limits = limitedAdmission(options)
-    this.#below = options.admission ?? limits
-    if (options.admission !== undefined) return
-    this.#limits = limits
+    if (options.admission !== undefined) {
+      this.#below = options.admission
+      return
+    }
+    this.#limits = limitedAdmission(options)
+    this.#below = this.#limits
     const { maxUpgradesPerSecond } = options
     if (maxUpgradesPerSecond === Infinity) return
     this.#upgrades = new TokenBucket({ ratePerSecond: maxUpgradesPerSecond, burst: Math.max(1, maxUpgradesPerSecond) })
