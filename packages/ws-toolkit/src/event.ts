@@ -58,6 +58,7 @@ export type WsEvent =
   | { readonly type: 'room.joined' | 'room.left'; readonly room: string; readonly id: string; readonly size: number }
   | { readonly type: 'room.failed'; readonly room: string; readonly error: unknown }
   | { readonly type: 'stream.reset'; readonly stream: string; readonly reason: string }
+  /** Of the NATS connection; restored once the broker has read the subscriptions again. */
   | { readonly type: 'connection.lost' | 'connection.restored' }
   | { readonly type: 'drain.step'; readonly closed: number; readonly remaining: number }
   | {

@@ -12,8 +12,8 @@ interface Watch {
 const watches = new WeakMap<Bus, Map<Observe, Watch>>()
 
 /**
- * Tells `observe` when the connection is lost and when it is back, once however many parts of a gateway ask for it;
- * returns what ends that.
+ * Tells `observe` when the connection is lost, and when it is back and the broker has read the subscriptions again, once
+ * however many parts of a gateway ask for it; returns what ends that.
  */
 export function watchBus(bus: Bus, observe: Observe): () => void {
   const known = watches.get(bus) ?? new Map<Observe, Watch>()
@@ -34,10 +34,27 @@ export function watchBus(bus: Bus, observe: Observe): () => void {
 
 function startWatch(bus: Bus, observe: Observe): () => void {
   let isLost = false
-  return bus.onStatus(({ type }) => {
-    const isGone = type === 'disconnected' || type === 'closed'
-    if (isGone === isLost || (!isGone && type !== 'connected')) return
-    isLost = isGone
-    observe({ type: isGone ? 'connection.lost' : 'connection.restored' })
+  let isOver = false
+  const restored = (epoch: number): void => {
+    if (isOver || bus.state !== 'connected' || bus.epoch !== epoch) return
+    isLost = false
+    observe({ type: 'connection.restored' })
+  }
+  const stop = bus.onStatus(({ type }) => {
+    if (type === 'connected' && isLost) {
+      const { epoch } = bus
+      // Lost once more before that, it is told of next time.
+      bus.flush().then(
+        () => restored(epoch),
+        () => undefined,
+      )
+    } else if ((type === 'disconnected' || type === 'closed') && !isLost) {
+      isLost = true
+      observe({ type: 'connection.lost' })
+    }
   })
+  return () => {
+    isOver = true
+    stop()
+  }
 }
