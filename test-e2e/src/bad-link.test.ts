@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { startNatsServer } from '@nats-edge/embedded-nats'
 import { connect } from '@nats-io/transport-node'
 import { expect, inject, it, onTestFinished, vi } from 'vitest'
+import { percentile } from './wire/faults/crowd.ts'
 import { Link } from './support/link.ts'
 import { patience } from './support/program.ts'
 import { reaches, RunningEdge, surfacesWith } from './support/running-edge.ts'
@@ -13,6 +14,11 @@ const binary = inject('natsServers').at(-1) ?? expect.fail('no nats-server')
 const seed = isLong ? Math.floor(Math.random() * 2 ** 32) : 20_261_122
 
 const surfaces = surfacesWith('order: { nats: request, subject: "orders.{id}" }')
+const use = 'use: [{ breaker: { minCalls: 10, window: 10m, reset: 10m } }]'
+const guarded = surfacesWith(
+  `order: { nats: request, subject: "orders.{id}", ${use} }`,
+  `fragile: { nats: request, subject: "orders.{id}", ${use} }`,
+)
 
 interface Scene {
   readonly link: Link
@@ -27,7 +33,7 @@ interface Scene {
 }
 
 /** Two edges, of which one has a link between itself and the broker, and a service that answers with what it is asked. */
-async function stage(ping: string): Promise<Scene> {
+async function stage(ping: string, lines = surfaces): Promise<Scene> {
   const broker = await startNatsServer({ binary, jetstream: false })
   onTestFinished(() => broker.stop())
   const link = await Link.to(broker.url, seed)
@@ -43,8 +49,8 @@ async function stage(ping: string): Promise<Scene> {
   })
   await service.flush()
   const [edge, other] = await Promise.all([
-    RunningEdge.start([link.url], surfaces, { ping }),
-    RunningEdge.start([broker.url], surfaces),
+    RunningEdge.start([link.url], lines, { ping }),
+    RunningEdge.start([broker.url], lines),
   ])
   const [ada, shop, bob] = await Promise.all([edge.open('/ws/chat/a'), edge.open('/ws/shop'), other.open('/ws/chat/a')])
   await reaches(ada, bob, 'hello')
@@ -142,8 +148,6 @@ it(
     const lanes = isLong ? 40 : 10
     const perRound = isLong ? 300 : 100
     const resets = isLong ? 20 : 3
-    link.become({ latencyMs: isLong ? [100, 300] : [2, 12], slices: [1, 200] })
-
     const answers: Answer[] = []
     const timed = async (id: string, ask: () => Promise<string>): Promise<void> => {
       const from = performance.now()
@@ -175,33 +179,52 @@ it(
         })
       }
     }
-    const outages: { from: number; to: number }[] = []
     const served = (): number => answers.filter(({ text }) => text.startsWith('200')).length
+    const outages: { from: number; to: number }[] = []
     let isOver = false
     const traffic = Promise.all(
       Array.from({ length: lanes }, (_, lane) => (lane < lanes / 2 ? run : runByWs)(() => isOver)),
     )
     traffic.catch(() => undefined)
-    for (let round = 0; round < resets; round++) {
+    const goOn = async (): Promise<void> => {
       const due = served() + perRound
       await vi.waitUntil(() => served() >= due, { ...patience, timeout: 60_000 })
+    }
+    await goOn()
+    // There and back.
+    const [least, most] = isLong ? [100, 300] : [4, 24]
+    link.become({ latencyMs: [least / 2, most / 2], slices: [1, 200] })
+    const slowSince = performance.now()
+    for (let round = 0; round < resets; round++) {
+      await goOn()
       const from = performance.now()
       link.cut()
       await vi.waitUntil(async () => (await edge.metric('nats_reconnects_total')) > round, patience)
       await vi.waitUntil(async () => (await edge.health('readyz')) === 200, patience)
       outages.push({ from, to: performance.now() })
     }
-    const due = served() + perRound
-    await vi.waitUntil(() => served() >= due, { ...patience, timeout: 60_000 })
+    await goOn()
     isOver = true
     await traffic
 
     const wrong = answers.filter(({ id, text }) => text !== `200 "${id}"` && text !== '503 disconnected')
     expect(wrong).toEqual([])
     const failed = answers.filter(({ text }) => text === '503 disconnected')
-    const unmet = failed.filter((each) => !outages.some(({ from, to }) => each.from <= to && each.to >= from))
+    const isMet = (each: Answer): boolean => outages.some(({ from, to }) => each.from <= to && each.to >= from)
+    const unmet = failed.filter((each) => !isMet(each))
     expect(unmet).toEqual([])
     expect(failed.length).toBeGreaterThan(0)
+    const p99 = (some: readonly Answer[]): number =>
+      percentile(
+        some.map(({ from, to }) => to - from),
+        0.99,
+      )
+    const before99 = p99(answers.filter(({ to }) => to < slowSince))
+    const slow99 = p99(answers.filter((each) => each.from > slowSince && !isMet(each)))
+    process.stderr.write(
+      `p99 ${before99.toFixed(1)} ms, with ${least} to ${most} ms of network ${slow99.toFixed(1)} ms\n`,
+    )
+    if (isLong) expect(slow99).toBeLessThan(before99 + 400)
     // Every request has one answer, and was asked of the service once at most.
     expect(answers.map(({ id }) => id).toSorted()).toEqual(Array.from({ length: count }, (_, i) => `n${i}`).toSorted())
     expect([...answered.values()].filter(({ length }) => length !== 1)).toEqual([])
@@ -215,3 +238,26 @@ it(
   },
   isLong ? 600_000 : 60_000,
 )
+
+it('reliability F5: requests that a reset meets open the breaker of their route, and no other', async () => {
+  const { link, edge, shop, asked } = await stage('{ interval: 30s }', guarded)
+  for (let id = 1; id <= 20; id++)
+    expect(await shop.ask({ type: 'order', id, data: { id } })).toMatchObject({ data: `${id}` })
+  const met = Array.from({ length: 20 }, (_, i) =>
+    shop.ask({ type: 'fragile', id: 100 + i, data: { id: `never${i}` } }),
+  )
+  await vi.waitUntil(() => asked.has('never19'), patience)
+  link.cut()
+  for (const answer of await Promise.all(met)) expect(answer).toMatchObject({ error: { code: 'disconnected' } })
+  await vi.waitUntil(async () => (await edge.health('readyz')) === 200, patience)
+  const refused = await shop.ask({ type: 'fragile', id: 200, data: { id: 'refused' } })
+  expect(refused).toMatchObject({ error: { code: 'circuit_open', retryAfterMs: expect.any(Number) } })
+  expect(asked.has('refused')).toBe(false)
+  expect(await shop.ask({ type: 'order', id: 201, data: { id: 'served' } })).toMatchObject({ data: 'served' })
+  expect(await edge.order('beside')).toBe('200 "beside"')
+  const metric = await edge.metrics()
+  const open = ['order', 'fragile'].map((key) =>
+    metric(`ws_circuits{surface="ws",route="/shop",key="${key}",state="open"}`),
+  )
+  expect(open).toEqual([0, 1])
+}, 60_000)

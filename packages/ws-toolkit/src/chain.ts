@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { WsEvent } from './event.ts'
+import type { PlacedCircuit } from './middleware/circuit.ts'
 import type { WsRequest } from './request.ts'
 
 /** What a handler answers: undefined for nothing, an AsyncIterable for many answers, anything else for one. */
@@ -24,6 +25,8 @@ export type Chain<U = unknown> = readonly [...Middleware<U>[], Handler<U>]
 export interface Part {
   /** Called once for each place it is used at, before the first request; a TypeError here names what is missing. */
   readonly mount?: ((site: Site) => void) | undefined
+  /** The circuits it keeps, for the numbers of the gateway. */
+  readonly circuits?: (() => Iterable<PlacedCircuit>) | undefined
   /** Called when the gateway has closed: ends timers and lets go of stores. */
   readonly close?: (() => void | Promise<void>) | undefined
 }

@@ -59,6 +59,8 @@ export interface FrozenChannel {
 export interface BuiltChannel {
   readonly path: string
   readonly counters: ChannelCounters
+  /** What is around its requests and answers them. */
+  parts(): ReadonlySet<Part>
   freeze(gateway: GatewayPart): FrozenChannel
   close(): Promise<void>
 }
@@ -151,7 +153,7 @@ export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
   /** Ends whatever its middleware and backends hold. */
   async close(): Promise<void> {
     this.#ownFlushList?.close()
-    await Promise.all([...this.#parts()].map(async (part) => part.close?.()))
+    await Promise.all([...this.parts()].map(async (part) => part.close?.()))
   }
 
   #dispatcher(observe: GatewayPart['observe']): AnsweringDispatcher<U> {
@@ -194,7 +196,7 @@ export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
     for (const part of this.#default ?? []) part.mount?.(site(noRoute))
   }
 
-  #parts(): Set<Part> {
+  parts(): Set<Part> {
     return new Set<Part>([...this.#use, ...this.#routes.flatMap(({ chain }) => chain), ...(this.#default ?? [])])
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it, vi } from 'vitest'
 import { eventsOf, principalOf, startGateway, statOf } from './gateway.test-support.ts'
-import { jsonCodec, wsGateway, WsError, type WsGateway } from './index.ts'
+import { breaker, jsonCodec, wsGateway, WsError, type WsGateway } from './index.ts'
 import { overflowPolicies } from './overflow-policy.ts'
 
 function labelsOf(gateway: WsGateway, family: string): Readonly<Record<string, string>>[] {
@@ -74,6 +74,35 @@ describe('the numbers of a gateway', () => {
       ['fail', 2],
       ['(none)', 0],
     ])
+  })
+
+  it('tell the circuits of breakers by place and state, each once wherever the breaker is used (F21)', async () => {
+    const shared = breaker<undefined>({ minCalls: 2, windowMs: 60_000, resetMs: 60_000 })
+    const rig = await startGateway((gateway) => {
+      gateway
+        .channel('/', { codec: jsonCodec() })
+        .use(shared)
+        .route('fail', shared, () => {
+          throw new WsError('bad_reply')
+        })
+        .route('work', breaker<undefined>({ key: ({ data }) => String(data) }), () => 'done')
+      gateway.channel('/other', { codec: jsonCodec() }).use(shared)
+    })
+    expect(labelsOf(rig.gateway, 'circuits')).toStrictEqual([])
+    const client = await rig.connect()
+    const ask = async (type: string, data?: string): Promise<unknown> => {
+      client.send({ type, id: 1, data })
+      return client.nextJson()
+    }
+    for (const type of ['fail', 'fail', 'work']) await ask(type)
+    const sample = (key: string, state: string): number => statOf(rig.gateway, 'circuits', { route: '/', key, state })
+    const states = ['closed', 'open', 'half-open']
+    expect(states.map((state) => sample('fail', state))).toStrictEqual([0, 1, 0])
+    // Of this one the shared breaker has a circuit, and one with keys of its own has another.
+    expect(states.map((state) => sample('work', state))).toStrictEqual([2, 0, 0])
+    for (const data of ['a', 'b']) await ask('work', data)
+    expect(sample('work', 'closed')).toBe(4)
+    expect(labelsOf(rig.gateway, 'circuits')).toHaveLength(2 * states.length)
   })
 
   it('and events tell of each connection, and of each step of its going (F21)', async () => {

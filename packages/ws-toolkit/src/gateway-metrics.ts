@@ -3,6 +3,7 @@ import type { MetricFamily, MetricSample } from '@nats-edge/wire-parser'
 import type { ChannelCounters } from './counters.ts'
 import type { LiveConnection } from './live-connection.ts'
 import type { RoomBus } from './room-bus.ts'
+import type { CircuitState, PlacedCircuit } from './middleware/circuit.ts'
 import type { LocalRooms } from './room.ts'
 
 /** What the numbers of a gateway are made of. */
@@ -10,6 +11,7 @@ export interface Measured {
   readonly channels: readonly { readonly path: string; readonly counters: ChannelCounters }[]
   readonly registry: Iterable<LiveConnection>
   readonly rooms: LocalRooms
+  readonly circuits: Iterable<PlacedCircuit>
   readonly taken: number
   readonly free: number | undefined
   readonly bus: RoomBus | undefined
@@ -28,7 +30,7 @@ interface Living {
 type Counted = readonly { readonly path: string; readonly counters: ChannelCounters; readonly living: Living }[]
 
 /** Lists the numbers of a gateway as they are now. */
-export function gatewayFamilies({ channels, registry, rooms, taken, free, bus }: Measured): MetricFamily[] {
+export function gatewayFamilies({ channels, registry, rooms, circuits, taken, free, bus }: Measured): MetricFamily[] {
   const living = livingOf(registry)
   const counted = channels.map(({ path, counters }) => ({ path, counters, living: living.get(path) ?? nobody() }))
   return [
@@ -39,6 +41,7 @@ export function gatewayFamilies({ channels, registry, rooms, taken, free, bus }:
       : [gauge('connections_free', 'Connections that find room.', [{ labels: {}, value: free }])]),
     ...messageFamilies(counted),
     ...requestFamilies(counted),
+    gauge('circuits', 'Circuits of breakers, by state.', circuitSamples(circuits)),
     gauge('rooms', 'Rooms with members here.', [{ labels: {}, value: rooms.size }]),
     gauge('room_members', 'Members of all rooms here.', [{ labels: {}, value: rooms.seats }]),
     ...(bus?.stats?.() ?? []),
@@ -150,6 +153,22 @@ function requestFamilies(counted: Counted): MetricFamily[] {
       each(counted, ({ counters }) => counters.failures),
     ),
   ]
+}
+
+function circuitSamples(circuits: Iterable<PlacedCircuit>): MetricSample[] {
+  const places = new Map<string, { labels: Record<string, string>; counts: Record<CircuitState, number> }>()
+  for (const { channel, route, state } of circuits) {
+    const name = `${channel} ${route}`
+    const place = places.get(name) ?? {
+      labels: { route: channel, key: route },
+      counts: { closed: 0, open: 0, 'half-open': 0 },
+    }
+    places.set(name, place)
+    place.counts[state] += 1
+  }
+  return [...places.values()].flatMap(({ labels, counts }) =>
+    Object.entries(counts).map(([state, value]) => ({ labels: { ...labels, state }, value })),
+  )
 }
 
 function livingOf(registry: Iterable<LiveConnection>): Map<string, Living> {

@@ -15,6 +15,7 @@ import type { Goodbye, LiveConnection } from './live-connection.ts'
 import { mountedPath } from './mount-path.ts'
 import { resolveGatewayOptions, type GatewayOptions, type ResolvedGatewayOptions } from './options.ts'
 import { ConnectionRegistry, type Registry } from './registry.ts'
+import type { PlacedCircuit } from './middleware/circuit.ts'
 import { LocalRooms, type Rooms } from './room.ts'
 import { transportFault } from './transport-check.ts'
 import { wantsWebSocket } from './upgrade/raw-request.ts'
@@ -115,6 +116,7 @@ class Gateway implements WsGateway {
       channels: this.#channels,
       registry: this.registry,
       rooms: this.rooms,
+      circuits: this.#circuits(),
       taken: this.#admission.taken,
       free: this.#admission.free,
       bus: this.#options.roomBus,
@@ -184,6 +186,11 @@ class Gateway implements WsGateway {
       socketOptions: (path: string, limits: SocketLimits) => this.#socketOptions(path, limits),
     }
     return new Map(this.#channels.map((channel) => [channel, channel.freeze(part)]))
+  }
+
+  *#circuits(): Iterable<PlacedCircuit> {
+    const parts = new Set(this.#channels.flatMap((channel) => [...channel.parts()]))
+    for (const part of parts) yield* part.circuits?.() ?? []
   }
 
   #isPlain(): boolean {

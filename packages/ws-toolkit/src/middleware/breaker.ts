@@ -4,7 +4,7 @@ import type { Middleware, Site } from '../chain.ts'
 import { checkKeys, hook, whole } from '../option-check.ts'
 import type { WsRequest } from '../request.ts'
 import { WsError } from '../ws-error.ts'
-import { Circuit, type CircuitRules, type CircuitState } from './circuit.ts'
+import { Circuit, type CircuitRules, type CircuitState, type PlacedCircuit } from './circuit.ts'
 import { follow } from './outcome.ts'
 import { isServiceFault } from './service-fault.ts'
 
@@ -30,7 +30,15 @@ export interface BreakerOptions<U = unknown> {
 export interface Breaker<U = unknown> extends Middleware<U> {
   /** The circuits there are, by key. */
   states(): ReadonlyMap<string, CircuitState>
+  /** The same, by place, for the numbers of a gateway. */
+  circuits(): Iterable<PlacedCircuit>
   close(): void
+}
+
+interface Placed {
+  readonly channel: string
+  readonly route: string
+  readonly circuit: Circuit
 }
 
 /** Answers `circuit_open` with the time to wait instead of asking a service that fails. */
@@ -38,19 +46,19 @@ export function breaker<U>(options: BreakerOptions<U> = {}): Breaker<U> {
   const rules = rulesOf(options)
   const keyOf = hook('breaker.key', options.key) ?? routeKey
   const failureIf = hook('breaker.failureIf', options.failureIf) ?? isServiceFault
-  const circuits = new LruMap<string, Circuit>(whole('breaker.maxKeys', options.maxKeys ?? 1000))
+  const placed = new LruMap<string, Placed>(whole('breaker.maxKeys', options.maxKeys ?? 1000))
   const sites = new Map<string, Site>()
 
   function circuitOf(request: WsRequest<U>): Circuit {
     const key = keyOf(request)
-    const known = circuits.get(key)
-    if (known !== undefined) return known
+    const known = placed.get(key)
+    if (known !== undefined) return known.circuit
     const { connection, route } = request
     const channel = connection.path
     const circuit = new Circuit(rules, (state) =>
       sites.get(channel)?.observe({ type: 'breaker.changed', channel, route, state }),
     )
-    circuits.set(key, circuit)
+    placed.set(key, { channel, route, circuit })
     return circuit
   }
 
@@ -67,8 +75,9 @@ export function breaker<U>(options: BreakerOptions<U> = {}): Breaker<U> {
   }
   return Object.assign(middleware, {
     mount: (site: Site) => void sites.set(site.channel, site),
-    states: () => new Map([...circuits].map(([key, { state }]) => [key, state] as const)),
-    close: () => circuits.clear(),
+    states: () => new Map([...placed].map(([key, { circuit }]) => [key, circuit.state] as const)),
+    circuits: () => [...placed].map(([, { channel, route, circuit }]) => ({ channel, route, state: circuit.state })),
+    close: () => placed.clear(),
   })
 }
 

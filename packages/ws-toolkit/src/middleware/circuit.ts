@@ -2,6 +2,13 @@
 
 export type CircuitState = 'closed' | 'open' | 'half-open'
 
+/** A circuit and where its calls come from: the path of a channel and the pattern of a route. */
+export interface PlacedCircuit {
+  readonly channel: string
+  readonly route: string
+  readonly state: CircuitState
+}
+
 export interface CircuitRules {
   /** Share of failures within the window that opens it. */
   readonly threshold: number
