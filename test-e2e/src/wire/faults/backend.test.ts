@@ -193,8 +193,8 @@ describe.each(inject('natsServers'))('reliability F3: nats-server $version', (bi
     broker.kill('SIGSTOP')
     client.send('PUB a 2\r\nhi\r\nPING\r\n')
     broker.kill('SIGKILL')
-    // The server asks for signs of life as it likes.
-    expect((await client.closed()).replaceAll('PING\r\n', '')).toBe('')
+    // The server asks for signs of life as it likes, and may give this one before it freezes.
+    expect((await client.closed()).replaceAll(/P[IO]NG\r\n/g, '')).toBe('')
     expect(await webSocket.closed()).toBe(1001)
     expect((await backToStart(scene)).closed).toEqual({ backend_closed: 2 })
   })
