@@ -4,6 +4,7 @@ import { ChannelConnection, type Introduction } from './channel-connection.ts'
 import type { ChannelRuntime } from './channel-runtime.ts'
 import { closeCode, type CloseInfo } from './close-code.ts'
 import { cancel, schedule } from './deadline.ts'
+import { isPromise } from './promise.ts'
 import { takeDirectly } from './receive-shortcut.ts'
 import { readIntoShared } from './shared-read.ts'
 import type { RouteSocket } from './upgrade/route-socket.ts'
@@ -69,10 +70,12 @@ function greet<U>(connection: ChannelConnection<U>): void {
   }
   try {
     const result = onOpen(connection)
-    if (!(result instanceof Promise)) return
+    if (!isPromise(result)) return
     // Reading waits for it.
     connection.pause()
-    void result.catch(fail).finally(() => connection.resume())
+    void Promise.resolve(result)
+      .catch(fail)
+      .finally(() => connection.resume())
   } catch (error) {
     fail(error)
   }
@@ -81,7 +84,7 @@ function greet<U>(connection: ChannelConnection<U>): void {
 function guard<U>(connection: ChannelConnection<U>, hook: 'dispatcher' | 'onDisconnect', call: () => unknown): void {
   try {
     const result = call()
-    if (result instanceof Promise) result.catch((error: unknown) => connection.failed(hook, error))
+    if (isPromise(result)) result.then(undefined, (error: unknown) => connection.failed(hook, error))
   } catch (error) {
     connection.failed(hook, error)
     if (hook === 'dispatcher' && connection.state === 'open') void connection.close(closeCode.internalError)

@@ -4,7 +4,7 @@ import { Hono, type MiddlewareHandler } from 'hono'
 import { describe, expect, inject, it, onTestFinished, vi } from 'vitest'
 import { fleetSize } from './fleet.test-support.ts'
 import { connectTo, eventsOf, principalOf, refusal, startGateway, statOf } from './gateway.test-support.ts'
-import { wsGateway } from './index.ts'
+import { bearer, type ChannelOptions, wsGateway, WsError } from './index.ts'
 import {
   countingAdmission,
   gate,
@@ -103,6 +103,69 @@ describe.each(hosts)('the way in under $name', ({ start }) => {
     expect((await refusal(host, '/')).status).toBe(status)
     await vi.waitFor(() => expect(admission.released).toBe(1))
     expect([admission.admitted, gateway.registry.size]).toStrictEqual([1, 0])
+  })
+
+  it.each<[string, (fault: () => never) => Partial<ChannelOptions>, boolean]>([
+    ['onConnect throws', (fault) => ({ onConnect: fault }), false],
+    ['onConnect rejects with', (fault) => ({ onConnect: async () => fault() }), false],
+    ['a middleware throws', () => ({}), true],
+  ])('is closed with the status of what %s, which is told', async (_who, options, http) => {
+    const fault = (): never => {
+      throw new WsError('rate_limited', { message: 'not so fast', retryAfterMs: 2500 })
+    }
+    const rig = await startGateway(
+      (gateway) => {
+        const channel = gateway.channel('/', options(fault))
+        if (http) channel.http(fault)
+      },
+      { start },
+    )
+    const { status, retryAfter } = await refusal(rig.host, '/')
+    expect([status, retryAfter]).toStrictEqual([429, '3'])
+    expect(eventsOf(rig, 'upgrade.refused')).toStrictEqual([
+      { type: 'upgrade.refused', channel: '/', code: 'rate_limited', status: 429 },
+    ])
+    expect(eventsOf(rig, 'handler.failed')).toStrictEqual([])
+  })
+
+  it.each<[string, (error: Error) => () => Promise<undefined>]>([
+    [
+      'throws',
+      (error) => () => {
+        throw error
+      },
+    ],
+    [
+      'rejects',
+      (error) => async () => {
+        throw error
+      },
+    ],
+  ])('tells of an onConnect that %s for a reason of its own, which its client is not told', async (_how, onConnect) => {
+    const error = new Error('the database is called db7')
+    const rig = await startGateway((gateway) => gateway.channel('/', { onConnect: onConnect(error) }), { start })
+    const { status, body } = await refusal(rig.host, '/')
+    expect([status, body]).toStrictEqual([500, expect.not.stringContaining('db7')])
+    expect(eventsOf(rig, 'handler.failed')).toStrictEqual([
+      { type: 'handler.failed', channel: '/', handler: 'onConnect', error },
+    ])
+  })
+
+  it('is told of with the code of what refused', async () => {
+    const rig = await startGateway(
+      (gateway) => {
+        gateway.channel('/bearer').http(bearer({ verify: () => undefined }))
+        gateway.channel('/rooms/:room')
+        gateway.channel('/v2', { subprotocols: ['v2'], requireSubprotocol: true })
+      },
+      { start },
+    )
+    for (const path of ['/bearer', '/v2', '/rooms/%ff']) await refusal(rig.host, path)
+    expect(eventsOf(rig, 'upgrade.refused').map(({ channel, code, status }) => [channel, code, status])).toStrictEqual([
+      ['/bearer', 'unauthorized', 401],
+      ['/v2', 'unsupported_subprotocol', 400],
+      ['(none)', 'bad_request', 400],
+    ])
   })
 
   it('admits before it authenticates', async () => {

@@ -3,12 +3,15 @@ import type { Context, MiddlewareHandler } from 'hono'
 import type { Introduction } from './channel-connection.ts'
 import type { ChannelRuntime } from './channel-runtime.ts'
 import { openConnection } from './connection-opening.ts'
+import { problem } from './http/problem.ts'
+import { isPromise } from './promise.ts'
 import { identify } from './upgrade/admit.ts'
 import { problemResponse, requestIdFrom } from './upgrade/refusal.ts'
 import type { SocketRoute } from './upgrade/route.ts'
 import { RouteSocket } from './upgrade/route-socket.ts'
 import type { RawSocketEvents } from './upgrade/socket-events.ts'
 import type { UpgradeTarget } from './upgrade/target.ts'
+import { WsError } from './ws-error.ts'
 
 /** What the path of a channel matched. */
 export type Params = Readonly<Record<string, string>>
@@ -53,7 +56,11 @@ async function passHttp<U>(c: Context, entry: Entry<U>, arrival: Arrival): Promi
     if (result !== undefined) c.res = result
     return undefined
   }
-  await run(0)
+  try {
+    await run(0)
+  } catch (error) {
+    return refusalFor(c, error)
+  }
   if (events !== undefined && !isResponse(events)) {
     // A middleware may change its mind after next().
     if (!c.finalized || c.res.status === 200) return events
@@ -74,11 +81,27 @@ function introduce<U>(
   const principal = route.options.principal(c)
   const traceparent: string | undefined = c.get('traceparent')
   const { onConnect } = runtime.options
-  const data = onConnect?.(c, { params, ip, signal: target.signal })
   const admit = (known: U | Response): RawSocketEvents | Response =>
     isResponse(known) ? known : eventsFor(runtime, { params, ip, principal, traceparent, data: known })
   // Without onConnect a channel's data is undefined, and its type says so.
-  return data instanceof Promise ? data.then(admit) : admit(data as U | Response)
+  try {
+    const data = onConnect?.(c, { params, ip, signal: target.signal })
+    if (!isPromise(data)) return admit(data as U | Response)
+    return Promise.resolve(data).then(admit, (error: unknown) => onConnectFailed(c, runtime, error))
+  } catch (error) {
+    return onConnectFailed(c, runtime, error)
+  }
+}
+
+function onConnectFailed<U>(c: Context, { path, observe }: ChannelRuntime<U>, error: unknown): Response {
+  if (!(error instanceof WsError)) observe?.({ type: 'handler.failed', channel: path, handler: 'onConnect', error })
+  return refusalFor(c, error)
+}
+
+/** Answers with what was meant for the client; anything else is for Hono's own handler of errors. */
+function refusalFor(c: Context, error: unknown): Response {
+  if (error instanceof WsError) return problem(c, error)
+  throw error
 }
 
 function eventsFor<U>(runtime: ChannelRuntime<U>, introduction: Introduction<U>): RawSocketEvents {
@@ -99,7 +122,6 @@ function eventsFor<U>(runtime: ChannelRuntime<U>, introduction: Introduction<U>)
 
 function missingSubprotocol<U>(c: Context, { runtime }: Entry<U>): Response {
   const detail = `offer a subprotocol of this channel: ${runtime.options.subprotocols.join(', ')}`
-  runtime.observe?.({ type: 'upgrade.refused', channel: runtime.path, code: 'unsupported_subprotocol', status: 400 })
   const requestId = requestIdFrom(c.get('requestId'), c.req.header('x-request-id'))
   return problemResponse({ code: 'unsupported_subprotocol', detail }, requestId)
 }

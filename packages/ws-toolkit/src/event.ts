@@ -3,7 +3,16 @@ import type { HandlerName, UpgradeEvent } from './upgrade/socket-options.ts'
 import type { WsErrorCode } from './ws-error.ts'
 
 /** The code of our hooks, as an event names them. */
-export type HookName = 'onOpen' | 'onDisconnect' | 'onAbort' | 'dispatcher' | 'handler' | 'codec' | 'stream' | 'room'
+export type HookName =
+  | 'onConnect'
+  | 'onOpen'
+  | 'onDisconnect'
+  | 'onAbort'
+  | 'dispatcher'
+  | 'handler'
+  | 'codec'
+  | 'stream'
+  | 'room'
 
 /** What a channel could not hold a client to. */
 export type LimitName = 'messages' | 'bytes' | 'control' | 'subscriptions' | 'rooms'

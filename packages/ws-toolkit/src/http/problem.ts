@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Context } from 'hono'
-import { hintHeader, hintText, requestIdFrom } from '../upgrade/refusal.ts'
+import { hintHeader, hintText, refusing, requestIdFrom } from '../upgrade/refusal.ts'
 import type { WsError } from '../ws-error.ts'
 
 /** Answers a handshake with problem+json; the detail stands in the hint header too, because some hosts drop the body. */
@@ -9,7 +9,8 @@ export function problem(c: Context, error: WsError, headers: Readonly<Record<str
   const requestId = requestIdFrom(c.get('requestId'), c.req.header('x-request-id'))
   const title = titles[code] ?? 'Refused'
   const type = `urn:nats-edge:websocket:${code}`
-  return new Response(JSON.stringify({ type, title, status, code, detail: message, requestId }), {
+  const body = JSON.stringify({ type, title, status, code, detail: message, requestId })
+  const response = new Response(body, {
     status,
     headers: {
       'Content-Type': 'application/problem+json',
@@ -18,6 +19,7 @@ export function problem(c: Context, error: WsError, headers: Readonly<Record<str
       ...headers,
     },
   })
+  return refusing(response, code)
 }
 
 const titles: Readonly<Record<string, string>> = { unauthorized: 'Authentication required', forbidden: 'Not permitted' }

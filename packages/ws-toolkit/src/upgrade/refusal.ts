@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { randomUUID } from 'node:crypto'
+import type { WsErrorCode } from '../ws-error.ts'
 
 /** The closed set of reasons a handshake is refused for. */
 export type UpgradeRefusalCode =
@@ -62,21 +63,36 @@ export function statusOf(code: UpgradeRefusalCode): number {
   return table[code][0]
 }
 
+/** What a handshake was refused for: by this package, by its HTTP middleware, or by `onConnect`. */
+export type RefusalCode = UpgradeRefusalCode | WsErrorCode
+
+// A response of ours knows why; what middleware has made of it does not.
+const codes = new WeakMap<Response, RefusalCode>()
+
+/** Remembers what a response refuses a handshake for. */
+export function refusing(response: Response, code: RefusalCode): Response {
+  codes.set(response, code)
+  return response
+}
+
+/** Gives what a response of this package refuses a handshake for; undefined for one of somebody else. */
+export function refusalCodeOf(response: Response): RefusalCode | undefined {
+  return codes.get(response)
+}
+
 /** Writes a refusal as problem+json; the detail is in the hint header too, because @hono/node-server drops the body. */
 export function problemResponse(refusal: UpgradeRefusal, requestId: string): Response {
   const [status, title] = table[refusal.code]
   const { code, detail } = refusal
   const problem = { type: `urn:nats-edge:websocket:${code}`, title, status, code, detail, requestId }
   const body = Buffer.from(JSON.stringify(problem))
-  return new Response(body, {
-    status,
-    headers: {
-      'Content-Type': 'application/problem+json',
-      'Content-Length': String(body.byteLength),
-      [hintHeader]: hintText(detail),
-      ...refusal.headers,
-    },
-  })
+  const headers = {
+    'Content-Type': 'application/problem+json',
+    'Content-Length': String(body.byteLength),
+    [hintHeader]: hintText(detail),
+    ...refusal.headers,
+  }
+  return refusing(new Response(body, { status, headers }), code)
 }
 
 /** Cuts text down to what fits into one header line: printable ASCII, at most 256 characters. */

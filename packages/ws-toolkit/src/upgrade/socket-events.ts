@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { WSContext, type WSEvents } from 'hono/ws'
 import type { RawData, WebSocket } from 'ws'
+import { isPromise } from '../promise.ts'
 import type { HandlerName, SocketOptions } from './socket-options.ts'
 
 /** What a route does with its socket: exactly one of `onOpen` and `onAbort` is called, `onClose` only after `onOpen`. */
@@ -111,7 +112,7 @@ export function callHandler(
   }
   try {
     const result = call()
-    if (result instanceof Promise) result.catch(report)
+    if (isPromise(result)) result.then(undefined, report)
   } catch (error) {
     report(error)
   }

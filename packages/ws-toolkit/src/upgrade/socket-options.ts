@@ -3,7 +3,7 @@ import type { Admission, Principal } from '@nats-edge/wire-parser'
 import type { Context } from 'hono'
 import { isSubprotocol } from './handshake.ts'
 import { originPatterns, type MissingOrigin, type Origins } from './origin.ts'
-import type { UpgradeRefusalCode } from './refusal.ts'
+import type { RefusalCode } from './refusal.ts'
 
 /** What the sockets of one route may do; one `ws` server is kept per options object. */
 export interface SocketOptions {
@@ -45,7 +45,7 @@ export interface CompressionOptions {
 }
 
 export type UpgradeEvent =
-  | { readonly type: 'upgrade.refused'; readonly code: UpgradeRefusalCode | 'route'; readonly status: number }
+  | { readonly type: 'upgrade.refused'; readonly code: RefusalCode | 'route'; readonly status: number }
   | { readonly type: 'handler.failed'; readonly handler: HandlerName; readonly error: unknown }
 
 /** `events` is the events function itself, when it fails after its client has left; `fetch` is the whole application. */

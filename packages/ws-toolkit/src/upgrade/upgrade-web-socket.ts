@@ -8,7 +8,7 @@ import { offeredSubprotocols } from './handshake.ts'
 import { bodyToHint } from './hint.ts'
 import { registerWaiter } from './node-server-waiter.ts'
 import { parseIncoming, wantsWebSocket } from './raw-request.ts'
-import { problemResponse, requestIdFrom, statusOf, type UpgradeRefusal } from './refusal.ts'
+import { problemResponse, refusalCodeOf, requestIdFrom, statusOf, type UpgradeRefusal } from './refusal.ts'
 import { routeFor, type SocketRoute } from './route.ts'
 import type { SocketEvents } from './socket-events.ts'
 import type { SocketOptions } from './socket-options.ts'
@@ -95,7 +95,8 @@ function conclude(
   }
   if (outcome !== undefined && isResponse(outcome)) {
     target.abort()
-    route.options.observe?.({ type: 'upgrade.refused', code: 'route', status: outcome.status })
+    const code = refusalCodeOf(outcome) ?? 'route'
+    route.options.observe?.({ type: 'upgrade.refused', code, status: outcome.status })
     return found.host.binding === 'attached' ? outcome : bodyToHint(outcome)
   }
   if (outcome !== undefined) target.accept(outcome)
