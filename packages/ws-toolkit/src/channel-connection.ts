@@ -213,6 +213,11 @@ export class ChannelConnection<U> implements Connection<U>, LiveConnection, Memb
     return this.#calls?.settle(id, result, error) ?? false
   }
 
+  /** Whether its client was ever asked that, be it too late by now. */
+  hasAsked(id: RequestId): boolean {
+    return this.#calls?.hasAsked(id) ?? false
+  }
+
   notify(method: string, params?: unknown, options?: SendOptions): boolean {
     return tell(this, { method, params }, options)
   }

@@ -2,13 +2,14 @@
 import type { Codec, RequestId } from './codec/codec.ts'
 import type { CallOptions, SendOptions } from './connection.ts'
 import { cancel, schedule, type Deadline } from './deadline.ts'
-import type { Outgoing } from './frame.ts'
+import { frameOf, type Frame, type Outgoing } from './frame.ts'
 import { WsError } from './ws-error.ts'
 
 /** Who is asked: a client, in the words of its channel. */
 export interface Asked {
   readonly runtime: { readonly codec: Codec | undefined }
   send(message: Outgoing, options?: SendOptions): boolean
+  push(frame: Frame): boolean
 }
 
 /** What a client is asked or told. */
@@ -36,7 +37,14 @@ export class ConnectionCalls {
     const { codec } = asked.runtime
     if (codec?.call === undefined) return Promise.reject(unspoken('requests to clients'))
     const call = codec.call
-    return this.#begin((id) => asked.send(call(id, method, params)), options)
+    const push = (id: RequestId): boolean => {
+      // Dropped for a slow client: it will never answer.
+      const settle = (error?: Error | null): void => {
+        if (error instanceof WsError) this.settle(id, undefined, error)
+      }
+      return asked.push(frameOf(call(id, method, params), undefined, { settle }))
+    }
+    return this.#begin(push, options)
   }
 
   /** Takes an answer; false when nobody waits for it. */
@@ -49,6 +57,11 @@ export class ConnectionCalls {
     if (error === undefined) call.resolve(result)
     else call.reject(error)
     return true
+  }
+
+  /** Whether a call of this id was made, whatever became of it. */
+  hasAsked(id: RequestId): boolean {
+    return typeof id === 'number' && Number.isInteger(id) && id >= 1 && id <= this.#lastId
   }
 
   fail(): void {

@@ -376,6 +376,21 @@ describe('a request to a client', () => {
     expect(await codeOf(connection.request('ask', 1))).toBe('closed')
   })
 
+  it('is told to its caller when nobody has asked, and an answer that comes too late is not', async () => {
+    const { open, gateway } = await startOpen({ codec: jsonCodec() })
+    const { client, connection } = await open()
+    client.send({ id: 1, data: 'never asked' })
+    const error = { code: 'invalid_request', message: '"type" is missing or not a string' }
+    expect(await client.nextJson()).toStrictEqual({ id: 1, error })
+    const asked = codeOf(connection.request('ask', 1, { timeoutMs: 1 }))
+    await client.nextJson()
+    expect(await asked).toBe('timeout')
+    client.send({ id: 1, data: 'late' })
+    client.send({ id: 'x', method: 'ask' })
+    expect(await client.nextJson()).toStrictEqual({ id: 'x', error })
+    expect(statOf(gateway, 'messages_ignored_total')).toBe(1)
+  })
+
   it('finds its bound, and codecs that have no such words', async () => {
     const json = await startOpen({ codec: jsonCodec() })
     const { connection } = await json.open()

@@ -33,6 +33,8 @@ const endOfStream: unique symbol = Symbol('end of stream')
 
 type Message = { readonly bytes: Buffer; readonly binary: boolean }
 
+type Answer = Extract<Incoming, { type: 'answer' }>
+
 /** Decodes messages, runs the chain of their route, and answers. */
 export class RequestDispatcher<U> implements AnsweringDispatcher<U>, Answering<U> {
   readonly #table: DispatchTable<U>
@@ -131,7 +133,7 @@ export class RequestDispatcher<U> implements AnsweringDispatcher<U>, Answering<U
         return
       }
       case 'answer':
-        if (!connection.answered(incoming.id, incoming.result, incoming.error)) this.#table.counters.ignored += 1
+        this.#settle(connection, incoming)
         return
       case 'cancel': {
         const waiting = connection.requests?.cancel(incoming.id)
@@ -152,6 +154,12 @@ export class RequestDispatcher<U> implements AnsweringDispatcher<U>, Answering<U
       case 'batch':
         this.#table.counters.ignored += 1
     }
+  }
+
+  #settle(connection: ChannelConnection<U>, { id, result, error, otherwise }: Answer): void {
+    if (connection.answered(id, result, error)) return
+    if (otherwise === undefined || connection.hasAsked(id)) this.#table.counters.ignored += 1
+    else this.#answerError(connection, { id, key: '' }, otherwise)
   }
 
   #admit(run: RequestRun<U>): void {

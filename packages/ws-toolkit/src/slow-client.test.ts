@@ -113,6 +113,20 @@ describe.each(['auto', 'plain'] as const)('a client that does not read, transpor
     expect(got.every((number, index) => index === 0 || number > (got[index - 1] ?? 0))).toBe(true)
   })
 
+  it('tells at once who has asked it what was dropped', async () => {
+    const slow = await slowClient({ overflow: 'drop-oldest', codec: jsonCodec() }, transport)
+    const { connection } = slow
+    // What the socket has taken is not dropped any more.
+    for (let number = 0; number < 1000 && statOf(slow.gateway, 'messages_dropped_total') === 0; number += 1) {
+      connection.send(numbered(number))
+      if (number % 4 === 3) await new Promise(setImmediate)
+    }
+    const asked = connection.request('are you there?', undefined, { timeoutMs: 600_000 })
+    for (let number = 0; number < 100; number += 1) connection.send(numbered(number))
+    await expect(asked).rejects.toMatchObject({ code: 'overloaded' })
+    await rest(slow).catch(() => undefined)
+  })
+
   it('gets only the latest message of each key with coalesce (F12)', async () => {
     const slow = await slowClient({ overflow: 'coalesce' }, transport)
     const { connection, gateway } = slow

@@ -128,7 +128,17 @@ describe('jsonCodec()', () => {
       id: 3,
       result: 'yes',
       error: undefined,
+      otherwise: expect.objectContaining({ code: 'invalid_request', message: '"type" is missing or not a string' }),
     })
+    expect(decode(codec, { id: 3 })).toMatchObject({ type: 'answer', id: 3, result: undefined })
+    expect(decode(codec, { id: 3, type: 5 })).toMatchObject({
+      type: 'invalid',
+      id: 3,
+      error: { code: 'invalid_request' },
+    })
+    expect(codec.error({ id: 3, key: '' }, new WsError('invalid_request', { message: 'no' }))).toBe(
+      '{"id":3,"error":{"code":"invalid_request","message":"no"}}',
+    )
     const refused = decode(codec, { id: 3, error: { message: 'no' } })
     expect(refused.type === 'answer' && refused.error?.message).toBe('no')
   })

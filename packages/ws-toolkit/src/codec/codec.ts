@@ -16,7 +16,14 @@ export type Incoming =
   | { readonly type: 'request'; readonly id: RequestId | undefined; readonly key: string; readonly data: unknown }
   | { readonly type: 'batch'; readonly items: readonly Incoming[] }
   /** The client's answer to `connection.request()`. */
-  | { readonly type: 'answer'; readonly id: RequestId; readonly result: unknown; readonly error: WsError | undefined }
+  | {
+      readonly type: 'answer'
+      readonly id: RequestId
+      readonly result: unknown
+      readonly error: WsError | undefined
+      /** What it is where the client was never asked that; undefined: nothing to answer. */
+      readonly otherwise?: WsError
+    }
   /** The client wants no answer to this request any more. */
   | { readonly type: 'cancel'; readonly id: RequestId }
   /** One item of a batch that is no request. */

@@ -21,6 +21,7 @@ export function jsonCodec(options: JsonCodecOptions = {}): Codec {
   const limits = resolveJsonLimits(options)
   const keyStart = `{${JSON.stringify(keyName)}:`
   const idStart = `${JSON.stringify(idName)}:`
+  const noKey = new WsError('invalid_request', { message: `${JSON.stringify(keyName)} is missing or not a string` })
   const dataStart = `,${JSON.stringify(dataName === false ? 'data' : dataName)}:`
 
   function decode(bytes: Buffer, binary: boolean): Incoming {
@@ -35,11 +36,19 @@ export function jsonCodec(options: JsonCodecOptions = {}): Codec {
     if (typeof key === 'string') {
       return { type: 'request', id, key, data: dataName === false ? envelope : members[dataName] }
     }
-    if (key === undefined && id !== undefined) return answerOf(id, members, dataName === false ? 'data' : dataName)
-    throw new WsError('invalid_request', { message: `${JSON.stringify(keyName)} is missing or not a string` })
+    if (id === undefined) throw noKey
+    return key === undefined ? answerOf(id, members) : { type: 'invalid', id, error: noKey }
+  }
+
+  function answerOf(id: RequestId, members: Readonly<Record<string, unknown>>): Incoming {
+    const { error } = members
+    const result = members[dataName === false ? 'data' : dataName]
+    return { type: 'answer', id, result, error: error === undefined ? undefined : clientError(error), otherwise: noKey }
   }
 
   function head(to: ReplyTo): string {
+    // What has no key is told by its id.
+    if (to.key === '' && to.id !== undefined) return `{${idStart}${JSON.stringify(to.id)}`
     const start = `${keyStart}${JSON.stringify(to.key)}`
     return to.id === undefined ? start : `${start},${idStart}${JSON.stringify(to.id)}`
   }
@@ -92,11 +101,6 @@ export function clientError(error: unknown): WsError {
     message: typeof message === 'string' ? message.slice(0, 256) : 'the client answered with an error',
     details: error,
   })
-}
-
-function answerOf(id: RequestId, members: Readonly<Record<string, unknown>>, dataName: string): Incoming {
-  const { error } = members
-  return { type: 'answer', id, result: members[dataName], error: error === undefined ? undefined : clientError(error) }
 }
 
 function names(options: JsonCodecOptions): { key: string; id: string; data: string | false } {
