@@ -8,7 +8,7 @@ import type { Connection, SendOptions } from './connection.ts'
 import type { RouteCounters } from './counters.ts'
 import type { Handler } from './chain.ts'
 import type { Frame } from './frame.ts'
-import type { ReplyFunction, RequestChange, WsRequest } from './request.ts'
+import { originOf, type ReplyFunction, type RequestChange, type WsRequest } from './request.ts'
 import type { RouteMatch } from './router.ts'
 
 /** What a route leads to. */
@@ -96,6 +96,10 @@ export class RequestRun<U> implements WsRequest<U>, AbortSource {
     return this
   }
 
+  get origin(): WsRequest<U> {
+    return this
+  }
+
   addAbortListener(listener: AbortListener): void {
     this.#listeners ??= new AbortListeners()
     this.#listeners.add(listener)
@@ -177,6 +181,10 @@ class ChangedRequest<U> implements WsRequest<U> {
 
   get abortSource(): AbortSource {
     return this.#signal === undefined ? abortSourceOf(this.#below) : new SignalSource(this.#signal)
+  }
+
+  get origin(): WsRequest<U> {
+    return originOf(this.#below)
   }
 
   reply(value: unknown, options?: SendOptions): boolean {

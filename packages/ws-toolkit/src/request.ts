@@ -31,3 +31,9 @@ export interface WsRequest<U = unknown> {
   reply(value: unknown, options?: SendOptions): boolean
   with(change: RequestChange): WsRequest<U>
 }
+
+/** Gives the request as it came, whatever was replaced in it since: one object for all of its tries. */
+export function originOf<U>(request: WsRequest<U>): WsRequest<U> {
+  // Not part of WsRequest: only the requests of this package have it.
+  return 'origin' in request ? (request.origin as WsRequest<U>) : request
+}

@@ -2,7 +2,7 @@
 import { abortSourceOf, type AbortSource } from '../abort-source.ts'
 import type { RequestId } from '../codec/codec.ts'
 import type { Connection, SendOptions } from '../connection.ts'
-import type { RequestChange, WsRequest } from '../request.ts'
+import { originOf, type RequestChange, type WsRequest } from '../request.ts'
 
 /** A request seen through a middleware: what is not overridden is that of the request behind it. */
 export abstract class RequestView<U> implements WsRequest<U> {
@@ -50,6 +50,10 @@ export abstract class RequestView<U> implements WsRequest<U> {
 
   get abortSource(): AbortSource {
     return abortSourceOf(this.inner)
+  }
+
+  get origin(): WsRequest<U> {
+    return originOf(this.inner)
   }
 
   reply(value: unknown, options?: SendOptions): boolean {

@@ -2,7 +2,7 @@
 import { jetstreamManager, type JetStreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { beforeEach, describe, expect, inject, it } from 'vitest'
-import { jsonCodec } from '../index.ts'
+import { jsonCodec, jsonRpc, type Middleware } from '../index.ts'
 import { natsPublish } from '../nats.ts'
 import { ask, brokerFor, connectTo, startEdge, until } from './nats-rig.test-support.ts'
 
@@ -62,6 +62,30 @@ describe.each(inject('natsServers'))('natsPublish over nats-server $version', (b
     const other = await edge.open('/json')
     expect(await ask(other, { type: 'put', id: 1, data: 1 })).toMatchObject({ data: { seq: 5, duplicate: false } })
     expect((await manager.streams.info(stream)).state.messages).toBe(5)
+  })
+
+  it('stores what has no id once however often it is tried, and each message of its own (F2)', async () => {
+    await manager.streams.add({ name: stream, subjects: [`${stream}.>`] })
+    const publish = natsPublish(nats, `${stream}.a`, { ack: 'jetstream' })
+    // An answer that was lost, as far as whoever tries again knows.
+    const twice: Middleware<undefined> = async (request, next) => {
+      await next(request.with({ data: 'changed' }))
+      return next()
+    }
+    const edge = await startEdge((gateway) => {
+      gateway.channel('/raw').use(twice).default(publish)
+      gateway.channel('/batch', { codec: jsonRpc() }).use(twice).route('put', publish)
+    })
+    const raw = await edge.open('/raw')
+    expect(await ask(raw, 'same')).toEqual({ stream, seq: 1, duplicate: true })
+    expect(await ask(raw, 'same')).toEqual({ stream, seq: 2, duplicate: true })
+    // One message of two requests without an id.
+    const batch = await edge.open('/batch')
+    const put = { jsonrpc: '2.0', method: 'put', params: [1] }
+    batch.ws.send(JSON.stringify([put, put]))
+    const stored = async (): Promise<number> => (await manager.streams.info(stream)).state.messages
+    await expect.poll(stored).toBe(4)
+    expect(await ask(raw, 'last')).toEqual({ stream, seq: 5, duplicate: true })
   })
 
   it('answers with what the stream or its absence says', async () => {

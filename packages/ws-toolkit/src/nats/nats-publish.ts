@@ -4,7 +4,7 @@ import type { NatsSource } from '@nats-edge/wire-parser/bus'
 import type { Reply } from '../chain.ts'
 import type { Codec } from '../codec/codec.ts'
 import { checkKeys } from '../option-check.ts'
-import type { WsRequest } from '../request.ts'
+import { originOf, type WsRequest } from '../request.ts'
 import { WsError } from '../ws-error.ts'
 import { busFault } from './bus-fault.ts'
 import { jetstreamReply } from './jetstream-reply.ts'
@@ -64,11 +64,22 @@ export function natsPublish<U = unknown>(
 }
 
 /** What a stream knows a message by: as JSON no id of a client can leave its line, and 1 is not "1". */
-function messageId({ id, connection }: WsRequest): HeaderEntries {
-  if (id === undefined) return []
-  const text = JSON.stringify(id)
+function messageId(request: WsRequest): HeaderEntries {
+  const { id, connection } = request
+  const text = id === undefined ? ownId(request) : JSON.stringify(id)
   if (text.length > maxIdLength) throw new WsError('bad_request', { message: 'the id of the request is too long' })
   return [['Nats-Msg-Id', `${connection.id}.${text}`]]
+}
+
+const ownIds = new WeakMap<WsRequest, string>()
+let lastOwnId = 0
+
+/** The same for each try of a request that has no id, and no JSON. */
+function ownId(request: WsRequest): string {
+  const origin = originOf(request)
+  const id = ownIds.get(origin) ?? `#${++lastOwnId}`
+  ownIds.set(origin, id)
+  return id
 }
 
 function ackValue(reply: BusMessage, codec: Codec | undefined): PublishAck | string {
