@@ -44,6 +44,12 @@ describe('ChannelTable', () => {
   it('takes a path once, and only one that begins with a slash', () => {
     const table = tableOf('/echo')
     expect(() => table.add('/echo', 'again')).toThrow('channel: there is one at "/echo" already')
+    table.add('/chat/:room/*', 'room')
+    expect(() => table.add('/chat/:name/*', 'again')).toThrow(
+      'channel: there is one at "/chat/:room/*" already, which is the same as "/chat/:name/*"',
+    )
+    table.add('/chat/:room{[0-9]+}/*', 'other')
+    table.add('/chat/:room?/x', 'yet another')
     expect(() => table.add('echo', 'bare')).toThrow('channel: the path "echo" does not begin with "/"')
   })
 })

@@ -11,6 +11,7 @@ export interface ChannelMatch<T> {
 export class ChannelTable<T> {
   readonly #router = new TrieRouter<T>()
   readonly #paths = new Set<string>()
+  readonly #shapes = new Map<string, string>()
   // What paths without a parameter have found: at most one for each channel.
   readonly #plain = new Map<string, ChannelMatch<T>>()
 
@@ -19,7 +20,14 @@ export class ChannelTable<T> {
     if (typeof path !== 'string' || !path.startsWith('/')) {
       throw new TypeError(`channel: the path ${JSON.stringify(path)} does not begin with "/"`)
     }
-    if (this.#paths.has(path)) throw new TypeError(`channel: there is one at ${JSON.stringify(path)} already`)
+    // However its parameters are called.
+    const shape = path.replaceAll(/:\w+/g, ':')
+    const known = this.#shapes.get(shape)
+    if (known !== undefined) {
+      const same = known === path ? '' : `, which is the same as ${JSON.stringify(path)}`
+      throw new TypeError(`channel: there is one at ${JSON.stringify(known)} already${same}`)
+    }
+    this.#shapes.set(shape, path)
     this.#paths.add(path)
     this.#plain.clear()
     this.#router.add('GET', path, channel)

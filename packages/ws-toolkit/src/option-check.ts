@@ -38,6 +38,16 @@ export function hook<T>(name: string, value: T): T {
   throw new TypeError(`${name}: ${show(value)} is not a function`)
 }
 
-function show(value: unknown): string {
-  return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value))
+/** A value as a message names it. */
+export function show(value: unknown): string {
+  return typeof value === 'number' ? String(value) : jsonOf(value).slice(0, 100)
+}
+
+function jsonOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    // It leads back to itself.
+    return String(value)
+  }
 }

@@ -2,7 +2,7 @@
 import type { Admission, Principal } from '@nats-edge/wire-parser'
 import type { Context } from 'hono'
 import type { WsEvent } from './event.ts'
-import { checkKeys, hook, rate, whole, word } from './option-check.ts'
+import { checkKeys, hook, rate, show, whole, word } from './option-check.ts'
 import type { RoomBus } from './room-bus.ts'
 
 /** What all channels of a gateway share. */
@@ -68,10 +68,10 @@ const known: readonly (keyof GatewayOptions)[] = [
 export function resolveGatewayOptions(options: GatewayOptions): ResolvedGatewayOptions {
   checkKeys('wsGateway', options, known)
   const { admission, admit, clientIp, principal, roomBus, signal, observe } = options
-  if (admission !== undefined && typeof admission.admit !== 'function') throw new TypeError('admission: has no admit()')
-  if (roomBus !== undefined && typeof roomBus.subscribe !== 'function')
-    throw new TypeError('roomBus: has no subscribe()')
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal: is not an AbortSignal')
+  if (admission !== undefined && typeof admission.admit !== 'function') throw lacking('admission', admission, 'admit')
+  if (roomBus !== undefined && typeof roomBus.subscribe !== 'function') throw lacking('roomBus', roomBus, 'subscribe')
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new TypeError(`signal: ${show(signal)} is not an AbortSignal`)
   return Object.freeze({
     maxConnections: whole('maxConnections', options.maxConnections ?? 10_000),
     maxConnectionsPerIp: whole('maxConnectionsPerIp', options.maxConnectionsPerIp ?? 100),
@@ -94,12 +94,17 @@ export function resolveGatewayOptions(options: GatewayOptions): ResolvedGatewayO
 
 /** Checks a pair of bounds. */
 export function range(name: string, bounds: readonly [number, number]): readonly [number, number] {
-  if (!Array.isArray(bounds) || bounds.length !== 2) throw new TypeError(`${name}: is not a pair of bounds`)
+  if (!Array.isArray(bounds) || bounds.length !== 2)
+    throw new TypeError(`${name}: ${show(bounds)} is not a pair of bounds`)
   const least = whole(`${name}[0]`, bounds[0], 0)
   return Object.freeze([least, whole(`${name}[1]`, bounds[1], least)] as const)
 }
 
 function surfaceOf(surface: string): string {
   if (typeof surface === 'string' && surface !== '') return surface
-  throw new TypeError('surface: is not a name')
+  throw new TypeError(`surface: ${show(surface)} is not a name`)
+}
+
+function lacking(name: string, value: unknown, method: string): TypeError {
+  return new TypeError(`${name}: ${show(value)} has no ${method}()`)
 }

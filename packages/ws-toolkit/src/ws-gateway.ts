@@ -19,7 +19,7 @@ import type { PlacedCircuit } from './middleware/circuit.ts'
 import { LocalRooms, type Rooms } from './room.ts'
 import { transportFault } from './transport-check.ts'
 import { wantsWebSocket } from './upgrade/raw-request.ts'
-import { problemResponse, requestIdFrom, type UpgradeRefusal } from './upgrade/refusal.ts'
+import { problemResponse, requestIdFrom, statusOf, type UpgradeRefusal } from './upgrade/refusal.ts'
 import type { SocketOptions } from './upgrade/socket-options.ts'
 import { answerUpgrade } from './upgrade/upgrade-web-socket.ts'
 
@@ -253,6 +253,8 @@ class Gateway implements WsGateway {
   }
 
   #refuse(c: Context, refusal: UpgradeRefusal): Response {
+    const { code } = refusal
+    this.#options.observe?.({ type: 'upgrade.refused', channel: '(none)', code, status: statusOf(code) })
     return problemResponse(refusal, requestIdFrom(c.get('requestId'), c.req.header('x-request-id')))
   }
 }

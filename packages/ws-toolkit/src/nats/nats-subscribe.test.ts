@@ -148,6 +148,18 @@ describe.each(inject('natsServers'))('natsSubscribe over nats-server $version', 
     expect(info?.subscriptions).toBe(2)
   })
 
+  it('tells of the limit of a connection where its own is no lower (F4)', async () => {
+    const { edge } = await start()
+    const client = await edge.open('/json')
+    for (let id = 0; id < 100; id++) await ask(client, { type: 'sub', id, data: `quote.S${id}` })
+    expect(await ask(client, { type: 'sub', id: 100, data: 'quote.S100' })).toMatchObject({
+      error: { code: 'overloaded' },
+    })
+    expect(edge.events.filter(({ type }) => type === 'limit.hit')).toMatchObject([{ limit: 'subscriptions' }])
+    const [info] = edge.gateway.connections()
+    expect(info?.subscriptions).toBe(100)
+  })
+
   it('keeps back single messages the principal may not have', async () => {
     const { edge, backend } = await start({}, { subscribe: { allow: ['quote.>'], deny: ['quote.SECRET'] } })
     const client = await edge.open('/json', 'ann')

@@ -96,13 +96,10 @@ export class Subscriptions {
   }
 
   #sit(connection: Connection, pattern: Pattern, coverage: Coverage): Seat {
-    const { perConnection } = this.#rules
-    const held = this.#holdings.get(connection.id)?.seats.size ?? 0
-    if (held >= perConnection) {
-      throw new WsError('overloaded', { message: `a connection may have ${perConnection} subscriptions` })
-    }
+    // First the limit of the connection, which is told of.
     const uncount = connection.countSubscription()
     try {
+      this.#checkRoom(connection)
       const topic = this.#topics.get(pattern) ?? this.#open(pattern)
       const seat: Seat = {
         connection,
@@ -120,6 +117,13 @@ export class Subscriptions {
       uncount()
       throw error
     }
+  }
+
+  #checkRoom({ id }: Connection): void {
+    const { perConnection } = this.#rules
+    const held = this.#holdings.get(id)?.seats.size ?? 0
+    if (held < perConnection) return
+    throw new WsError('overloaded', { message: `a connection may have ${perConnection} subscriptions` })
   }
 
   #stand(seat: Seat): void {
