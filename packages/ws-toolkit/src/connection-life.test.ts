@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import type { ChannelOptions } from './channel-options.ts'
 import { ConnectionLife, type LifeTimes, type Vitals, type Verdict } from './connection-life.ts'
+import { jsonCodec } from './codec/json.ts'
 import { eventsOf, principalOf, startGateway, statOf, type Rig } from './gateway.test-support.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { attachWebSockets } from './upgrade/attach.ts'
@@ -228,6 +229,43 @@ describe('a client', () => {
     const { connect } = await startGateway((gateway) => gateway.channel('/', { maxLifetimeMs: 100 }))
     const client = await connect()
     expect(await client.closed).toStrictEqual({ code: 4200, reason: 'lifetime' })
+  })
+
+  it('is answered what it has asked before the end of its lifetime, if that does not take too long (F10)', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const door = gate()
+    let asked = 0
+    const times = { codec: jsonCodec(), heartbeatMs: 0, sendTimeoutMs: 600_000, maxLifetimeMs: 10_000 }
+    const rig = await startGateway((gateway) => {
+      gateway
+        .channel('/patient', { ...times, closeTimeoutMs: 60_000 })
+        .use((_request, next) => {
+          asked += 1
+          return next()
+        })
+        .route('wait', () => door.passed.then(() => 'done'))
+      gateway.channel('/short', { ...times, closeTimeoutMs: 10_000 }).route('never', () => {
+        asked += 1
+        return new Promise(() => undefined)
+      })
+    })
+    const [patient, short] = [await rig.connect('/patient'), await rig.connect('/short')]
+    patient.send({ type: 'wait', id: 1 })
+    short.send({ type: 'never', id: 1 })
+    await vi.waitFor(() => expect(asked).toBe(2))
+    vi.advanceTimersByTime(12_000)
+    vi.advanceTimersByTime(10_000)
+    expect(await short.closed).toStrictEqual({ code: 4200, reason: 'lifetime' })
+    patient.send({ type: 'wait', id: 2 })
+    expect(await patient.nextJson()).toMatchObject({ id: 2, error: { code: 'draining' } })
+    door.open()
+    expect(await patient.nextJson()).toMatchObject({ id: 1, data: 'done' })
+    expect(await patient.closed).toStrictEqual({ code: 4200, reason: 'lifetime' })
+    expect(asked).toBe(2)
+    void rig.gateway.close({ drainMs: 0 })
+    // It takes a few turns of the clock, which waiting moves.
+    await vi.waitFor(() => expect(rig.gateway.state).toBe('closed'))
   })
 })
 

@@ -2,6 +2,7 @@
 import type { ChannelConnection } from './channel-connection.ts'
 import { closeCode } from './close-code.ts'
 import type { ConnectionLife, Verdict } from './connection-life.ts'
+import { cancel, schedule } from './deadline.ts'
 
 /** Does what a visit of the heartbeat has found to be done. */
 export function carryOut<U>(verdict: Verdict, connection: ChannelConnection<U>, silentMs: number): void {
@@ -21,7 +22,7 @@ export function carryOut<U>(verdict: Verdict, connection: ChannelConnection<U>, 
       void connection.close(closeCode.goingAway, 'inactivity timeout')
       return
     case 'lifetime':
-      void connection.shut({ code: closeCode.rebalanced, reason: 'lifetime', cause: 'expired' })
+      rebalance(connection)
       return
     case 'credential':
       void connection.shut({ code: closeCode.credentialExpired, reason: 'credential expired', cause: 'expired' })
@@ -29,6 +30,14 @@ export function carryOut<U>(verdict: Verdict, connection: ChannelConnection<U>, 
     case 'ping':
     case undefined:
   }
+}
+
+/** Nothing is wrong with this client: requests under way may end first. */
+function rebalance<U>(connection: ChannelConnection<U>): void {
+  const overtime = new AbortController()
+  const deadline = schedule(connection.closeTimeoutMs, () => overtime.abort())
+  const goodbye = { code: closeCode.rebalanced, reason: 'lifetime', cause: 'expired' } as const
+  void connection.shut(goodbye, { wait: overtime.signal }).then(() => cancel(deadline))
 }
 
 /** A pong has come: counts the time since its ping; false when there was none. */
