@@ -246,10 +246,14 @@ describe('a route to a service', () => {
     }
   })
 
-  it('closes a client with 1013 whose service cannot be reached when it connects', async () => {
-    const each = await serve({ feed: { default: { ws: 'ws://127.0.0.1:9', eager: true } } })
+  it.each([
+    ['when the client connects', true],
+    ['at its first message', false],
+  ])('closes a client with 1011 whose service cannot be reached %s', async (_when, eager) => {
+    const each = await serve({ feed: { default: { ws: 'ws://127.0.0.1:9', eager } } })
     const client = await open(each, '/ws/feed')
-    expect((await client.untilClosed()).code).toBe(1013)
+    if (!eager) client.send('hello')
+    expect(await client.untilClosed()).toMatchObject({ code: 1011, reason: 'the service cannot be reached' })
   })
 
   it('spreads requests over services, and leaves out one that a probe finds ill', async () => {

@@ -119,13 +119,26 @@ async function opened(
   others: RouteBuilder['onOpen'],
   room: ChannelRoomConfig | undefined,
 ): Promise<void> {
+  // Its room a client may find later or at another edge; a service that is away ends it as at its first message.
+  if (room !== undefined && !(await met(connection, closeCode.tryAgainLater, () => enterRoom(connection, room)))) return
+  for (const other of others) {
+    if (!(await met(connection, closeCode.internalError, () => other(connection)))) return
+  }
+}
+
+/** Runs what a client came for; closes it with the code of the error, else with `code`, where that fails. */
+async function met(
+  connection: Connection<ClientData>,
+  code: number,
+  run: () => void | Promise<void>,
+): Promise<boolean> {
   try {
-    if (room !== undefined) await enterRoom(connection, room)
-    for (const other of others) await other(connection)
+    await run()
+    return true
   } catch (error) {
-    const { message } = WsError.from(error)
-    // What a client came for is not there: it may try again, at another edge perhaps.
-    void connection.close(closeCode.tryAgainLater, message)
+    const failure = WsError.from(error)
+    void connection.close(failure.closeCode ?? code, failure.message)
+    return false
   }
 }
 
