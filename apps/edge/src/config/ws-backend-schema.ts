@@ -348,7 +348,9 @@ const balance = z.strictObject({
     .union([z.literal(false), eject])
     .exactOptional()
     .describe('Leaves a failing target out for a while; false never. Default on.'),
-  probe: probe.exactOptional().describe('Asks http targets from time to time. Default none.'),
+  probe: probe
+    .exactOptional()
+    .describe('Asks http targets from time to time, https ones with their tls. Default none.'),
   ...guarded,
 })
 

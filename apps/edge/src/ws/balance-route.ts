@@ -2,9 +2,9 @@
 import { get } from 'node:http'
 import { get as getSecure } from 'node:https'
 import { loadBalancer, type Handler, type LoadBalancer, type ProbeOptions } from '@nats-edge/ws-toolkit'
-import type { BalanceConfig, ServiceConfig, TargetConfig } from '../config/ws-backend-schema.ts'
+import type { BalanceConfig, HttpRouteConfig, ServiceConfig, TargetConfig } from '../config/ws-backend-schema.ts'
 import type { ClientData } from './client-data.ts'
-import { splitUrl } from './http-route.ts'
+import { splitUrl, tlsOf } from './http-route.ts'
 import { requestText } from './request-text.ts'
 
 /** Makes the handler of a route that spreads requests over several services. */
@@ -30,25 +30,28 @@ function probeOf(
   { path, ...times }: NonNullable<BalanceConfig['probe']>,
   targets: readonly TargetConfig[],
 ): ProbeOptions {
-  const urls = new Map<string, string>()
+  const checks = new Map<string, (signal: AbortSignal) => Promise<void>>()
   for (const [index, target] of targets.entries()) {
     if (!('http' in target)) throw new TypeError('probe: asks http services only; one of the targets is none')
-    urls.set(target.name ?? String(index), splitUrl(target.http).origin + path)
+    checks.set(target.name ?? String(index), checkOf(target, path))
   }
-  return { ...times, check: (name, signal) => check(urls.get(name) ?? '', signal) }
+  return { ...times, check: (name, signal) => checks.get(name)?.(signal) }
 }
 
-/** Rejects unless the service answers with 2xx. */
-function check(url: string, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const ask = url.startsWith('https:') ? getSecure : get
-    // A connection of its own: a service that takes no new ones is not well.
-    const request = ask(url, { signal, agent: false }, (response) => {
-      response.resume()
-      const { statusCode = 0 } = response
-      if (statusCode >= 200 && statusCode < 300) resolve()
-      else reject(new Error(`answered with status ${statusCode}`))
+/** Makes the question whether a service is well, asked over TLS as its requests are; rejects unless it answers with 2xx. */
+function checkOf({ http, tls }: Omit<HttpRouteConfig, 'use'>, path: string): (signal: AbortSignal) => Promise<void> {
+  const url = splitUrl(http).origin + path
+  const ask = url.startsWith('https:') ? getSecure : get
+  // A connection of its own: a service that takes no new ones is not well.
+  const options = { ...(tls && tlsOf(tls)), agent: false }
+  return (signal) =>
+    new Promise((resolve, reject) => {
+      const request = ask(url, { ...options, signal }, (response) => {
+        response.resume()
+        const { statusCode = 0 } = response
+        if (statusCode >= 200 && statusCode < 300) resolve()
+        else reject(new Error(`answered with status ${statusCode}`))
+      })
+      request.on('error', reject)
     })
-    request.on('error', reject)
-  })
 }

@@ -5,10 +5,11 @@ import {
   httpPool,
   type Handler,
   type HttpPool,
+  type HttpPoolOptions,
   type HttpRequest,
   type WsRequest,
 } from '@nats-edge/ws-toolkit'
-import type { HttpRouteConfig } from '../config/ws-backend-schema.ts'
+import type { HttpRouteConfig, TlsFiles } from '../config/ws-backend-schema.ts'
 import type { ClientData } from './client-data.ts'
 import { requestText } from './request-text.ts'
 import { sentHeaders } from './sent-headers.ts'
@@ -57,16 +58,20 @@ export function splitUrl(url: string): { readonly origin: string; readonly path:
   return { origin: start, path: rest.startsWith('/') ? rest : `/${rest}` }
 }
 
-function poolOf({ connections, keepAliveMs, tls }: Omit<HttpRouteConfig, 'use'>, origin: string): HttpPool {
-  const { ca, cert, key, ...plain } = tls ?? {}
+/** Reads the files that the TLS options of a service name. */
+export function tlsOf({ ca, cert, key, ...plain }: TlsFiles): NonNullable<HttpPoolOptions['tls']> {
   const files = Object.entries({ ca, cert, key }).flatMap(([name, file]) =>
     file === undefined ? [] : [[name, readFileSync(file)] as const],
   )
+  return { ...plain, ...Object.fromEntries(files) }
+}
+
+function poolOf({ connections, keepAliveMs, tls }: Omit<HttpRouteConfig, 'use'>, origin: string): HttpPool {
   return httpPool({
     origin,
     ...(connections !== undefined && { connections }),
     ...(keepAliveMs !== undefined && { keepAliveMs }),
-    ...(tls !== undefined && { tls: { ...plain, ...Object.fromEntries(files) } }),
+    ...(tls !== undefined && { tls: tlsOf(tls) }),
   })
 }
 
