@@ -177,6 +177,14 @@ describe('errors', () => {
       'listen: { public: { trustedProxies: [10.0.0.0/33] } }',
       ['1:38 config/invalid-value listen.public.trustedProxies[0]'],
     ],
+    [
+      'listen: { public: { clientAddressHeader: "x-forwarded-for, forwarded" } }',
+      ['1:42 config/invalid-value listen.public.clientAddressHeader'],
+    ],
+    [
+      'listen: { public: { clientAddressHeader: [forwarded] } }',
+      ['1:42 config/wrong-type listen.public.clientAddressHeader'],
+    ],
     ['nats: { servers: [] }', ['1:18 config/invalid-value nats.servers']],
     ['nats: { credentials: { user: a } }', ['1:22 config/invalid-value nats.credentials']],
     ['nats: { credentials: { token: a, nkeySeed: b } }', ['1:22 config/invalid-value nats.credentials']],

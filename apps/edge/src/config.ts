@@ -78,6 +78,7 @@ export interface ListenConfig {
   readonly public: {
     readonly address?: string | undefined
     readonly trustedProxies: readonly string[]
+    readonly clientAddressHeader: string
     readonly health: boolean
   }
   readonly admin: {

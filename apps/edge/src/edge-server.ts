@@ -5,7 +5,7 @@ import type { NatsConnection } from '@nats-io/nats-core'
 import { adminApp } from './admin.ts'
 import { Broker } from './broker.ts'
 import type { Mount, SurfaceListener } from './capability.ts'
-import { clientAddress } from './client-address.ts'
+import { clientAddress, socketAddress } from './client-address.ts'
 import { composeApp } from './composition.ts'
 import type { EdgeConfig } from './config.ts'
 import { adminHostCheck, publicHostCheck, resolveAddresses } from './listener/address-rules.ts'
@@ -75,7 +75,7 @@ export class EdgeServer implements Edge {
     this.bus = options.bus ?? this.#ownBus()
     this.#broker = this.#ownBroker()
     this.#server = new ServerAddress(this.#broker === undefined ? config.nats.servers : [], options.bus !== undefined)
-    const addresses = clientAddress(config.listen.public.trustedProxies)
+    const addresses = clientAddress(config.listen.public)
     const count = new ConnectionCount()
     const context: SurfaceContext = {
       config,
@@ -218,7 +218,7 @@ export class EdgeServer implements Edge {
       isReserved: name === 'admin',
       address: name === 'admin' ? this.#addresses.admin : this.#addresses.public,
       limits: this.config.limits,
-      clientAddress: clientAddress(name === 'admin' ? [] : this.config.listen.public.trustedProxies),
+      clientAddress: name === 'admin' ? socketAddress : clientAddress(this.config.listen.public),
       onEnd: (exchange, status) => this.#telemetry.ended(exchange, status),
       onMalformed: (status) => this.#telemetry.malformed(status),
       onFailure: (exchange, error) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { z } from 'zod'
-import { isBlock } from '../client-address.ts'
+import { isBlock, isHeaderName } from '../client-address.ts'
 import type { EdgeConfig, EdgeConfigInput, ListenConfig, LimitsConfig, NatsConfig } from '../config.ts'
 import { restSchema } from './rest-schema.ts'
 import { address, byteRate, duration, readableFile, positive, secret, size } from './value.ts'
@@ -70,7 +70,14 @@ const listen: z.ZodType<ListenConfig> = z.strictObject({
       address: address
         .optional()
         .describe('Default 127.0.0.1:8080, with --insecure 0.0.0.0:8080. Beyond loopback needs --insecure.'),
-      trustedProxies: cidrs.describe('Addresses (CIDR) whose X-Forwarded-For and Forwarded count.'),
+      trustedProxies: cidrs.describe('Addresses (CIDR) of the proxies in front, whose word about the client counts.'),
+      clientAddressHeader: z
+        .string()
+        .refine(isHeaderName, 'must be the name of one header, such as x-forwarded-for')
+        .default('x-forwarded-for')
+        .describe(
+          'The one header of theirs that is believed: x-forwarded-for, forwarded, or one with a single address such as x-real-ip, cf-connecting-ip or cloudfront-viewer-address.',
+        ),
       health: z.boolean().default(false).describe('true: /livez and /readyz here too.'),
     })
     .prefault({}),

@@ -2,6 +2,7 @@
 import { BlockList, isIP } from 'node:net'
 
 const mappedPrefix = '::ffff:'
+const mappedDecimal = /^::ffff:\d+\.\d+\.\d+\.\d+$/i
 
 /** An address in its one form: IPv4 in IPv6 is IPv4, IPv6 is short and lower-case, zones go. Undefined for what is none. */
 export function parseAddress(text: string): string | undefined {
@@ -9,6 +10,8 @@ export function parseAddress(text: string): string | undefined {
   const family = isIP(bare)
   if (family === 4) return bare
   if (family === 0) return undefined
+  // As a socket for both families says it of every IPv4 client.
+  if (mappedDecimal.test(bare)) return bare.slice(mappedPrefix.length)
   const short = new URL(`http://[${bare}]/`).hostname.slice(1, -1)
   return short.startsWith(mappedPrefix) ? mapped(short.slice(mappedPrefix.length)) : short
 }

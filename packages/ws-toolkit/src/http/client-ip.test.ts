@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { Hono, type Context } from 'hono'
 import * as fc from 'fast-check'
 import { describe, expect, inject, it } from 'vitest'
@@ -88,6 +90,9 @@ describe('clientIp', () => {
     ['for=unknown, for=10.3.3.3', '10.3.3.3'],
     ['by=192.0.2.1', '10.0.0.1'],
     ['xfor=192.0.2.1', '10.0.0.1'],
+    ['for="192.0.2.1:_hidden"', '192.0.2.1'],
+    ['for="[2001:db8::1]:_a.b-c"', '2001:db8::1'],
+    ['for="unknown:_a"', '10.0.0.1'],
     // A quote the client leaves open does not swallow what the proxy adds.
     ['for=192.0.2.66;x=", for=192.0.2.1', '192.0.2.1'],
     ['for="192.0.2.66, for=192.0.2.1', '192.0.2.1'],
@@ -103,10 +108,42 @@ describe('clientIp', () => {
     ['cloudfront-viewer-address', '192.0.2.1:46532', '192.0.2.1'],
     ['cloudfront-viewer-address', '2001:db8:0:1:2:3:4:5:46532', '2001:db8:0:1:2:3:4:5'],
     ['cloudfront-viewer-address', '[2001:db8::1]:46532', '2001:db8::1'],
+    ['cloudfront-viewer-address', '2001:db8::1:443', '2001:db8::1'],
+    ['cloudfront-viewer-address', '2001:db8::1:', '10.0.0.1'],
+    ['cloudfront-viewer-address', '192.0.2.1', '10.0.0.1'],
     ['cloudfront-viewer-address', 'nonsense', '10.0.0.1'],
+    // One address, or nothing that is known.
+    ['x-real-ip', '192.0.2.66, 192.0.2.1', '10.0.0.1'],
+    ['cf-connecting-ip', '192.0.2.1,', '10.0.0.1'],
+    ['true-client-ip', '', '10.0.0.1'],
+    ['x_client.ip', '192.0.2.1', '192.0.2.1'],
   ])('reads %s %j: %j (D25)', async (header, value, address) => {
     expect(await addressOf({ trust, header }, '10.0.0.1', [header, value, ...xff('192.0.2.66')])).toBe(address)
     expect(await addressOf({ trust, header }, '198.51.100.7', [header, value])).toBe('198.51.100.7')
+  })
+
+  it.each(['cf-connecting-ip', 'X-Real-IP', 'cloudfront-viewer-address'])(
+    'believes neither of two lines of %s',
+    async (header) => {
+      const line = (port: number): readonly string[] => [header, `192.0.2.66:${port}`]
+      expect(await addressOf({ trust, header }, '10.0.0.1', line(1))).toBe('192.0.2.66')
+      expect(await addressOf({ trust, header }, '10.0.0.1', [...line(1), ...line(2)])).toBe('10.0.0.1')
+    },
+  )
+
+  it('tells the same without a Context, and which addresses are of proxies', () => {
+    const ip = clientIp({ trust })
+    const request = (remoteAddress: string): IncomingMessage => {
+      const incoming = new IncomingMessage(
+        Object.defineProperty(new Socket(), 'remoteAddress', { value: remoteAddress }),
+      )
+      incoming.rawHeaders = [...xff('192.0.2.1')]
+      return incoming
+    }
+    expect([ip.of(request('10.0.0.1')), ip.of(request('198.51.100.7'))]).toStrictEqual(['192.0.2.1', '198.51.100.7'])
+    const addresses = ['10.0.0.1', '::ffff:10.0.0.1', '2001:DB8:ffff::1', '192.0.2.1', 'proxy', '']
+    expect(addresses.map((address) => ip.isTrusted(address))).toStrictEqual([true, true, true, false, false, false])
+    expect(clientIp().isTrusted('10.0.0.1')).toBe(false)
   })
 
   it('believes no header without trust', async () => {
@@ -129,6 +166,7 @@ describe('clientIp', () => {
     [{ trust: '10.0.0.1' as never }, 'clientIp.trust: "10.0.0.1" is not a list'],
     [{ header: 'a b' }, 'clientIp.header: "a b"'],
     [{ header: '' }, 'clientIp.header: ""'],
+    [{ header: 'x-forwarded-for, forwarded' }, 'clientIp.header:'],
     [{ proxies: [] } as object, 'there is no option "proxies"'],
   ])('throws at %j', (options, message) => {
     expect(() => clientIp(options)).toThrow(message)
