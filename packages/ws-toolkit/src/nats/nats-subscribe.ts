@@ -18,7 +18,10 @@ export interface NatsSubscribeOptions<U = unknown> {
   readonly allow: readonly string[]
   /** Subscriptions of one connection. Default 100. */
   readonly perConnection?: number
-  /** Decides, beside `allow`, in the place of the principal's permissions. */
+  /**
+   * Decides, beside `allow`, in the place of the principal's permissions. Messages are filtered by these all the same, so
+   * that who may have none of them is refused.
+   */
   readonly authorize?: Authorize
   /** What a request asks for. Default: the message, or its member `subject`. */
   readonly subject?: (request: WsRequest<U>) => string
