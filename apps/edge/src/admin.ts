@@ -6,19 +6,24 @@ import type { Context } from 'hono'
 import { exchangeOf } from './context.ts'
 import type { EdgeEnv } from './context.ts'
 import type { Health, HealthReport } from './health.ts'
+import type { Logger } from './log.ts'
 import { contentTypes, formatOfAccept, renderMetrics } from './metrics/exposition.ts'
 import { problemResponse } from './problem.ts'
+import { mountProfiles } from './profiles.ts'
 import { requestIdOf } from './request-id.ts'
 
 export interface AdminOptions {
   readonly health: Health
   /** Undefined when metrics are off. */
   readonly metrics: (() => Promise<Iterable<MetricFamily>>) | undefined
-  /** Asked for by /metrics and verbose health; undefined leaves them open. */
+  /** Serves profiles, if there is a token to ask for. */
+  readonly profiles: boolean
+  /** Asked for by profiles, /metrics and verbose health; undefined leaves the latter two open. */
   readonly token: string | undefined
+  readonly log: Logger
 }
 
-/** The app of the admin listener: health and metrics. */
+/** The app of the admin listener: health, metrics and profiles. */
 export function adminApp(options: AdminOptions): Hono<EdgeEnv> {
   const app = new Hono<EdgeEnv>()
   app.use('*', (c, next) => {
@@ -29,12 +34,14 @@ export function adminApp(options: AdminOptions): Hono<EdgeEnv> {
     }
     return next()
   })
-  mountHealth(app, options.health, (c) => isAllowed(c, options.token))
+  const allows = (c: Context): boolean => isAllowed(c, options.token)
+  mountHealth(app, options.health, allows)
+  if (options.profiles && options.token !== undefined) mountProfiles(app, options.log, allows)
   const { metrics } = options
   if (metrics !== undefined) {
     app.get('/metrics', async (c) => {
       c.set('routeLabel', '/metrics')
-      if (!isAllowed(c, options.token)) return problemResponse({ code: 'unauthorized' }, idOf(c))
+      if (!allows(c)) return problemResponse({ code: 'unauthorized' }, idOf(c))
       const format = formatOfAccept(c.req.header('accept'))
       const body = renderMetrics(await metrics(), format)
       return new Response(body, { headers: { 'Content-Type': contentTypes[format], 'Cache-Control': 'no-store' } })

@@ -68,7 +68,7 @@ describe('defaults', () => {
       deadlines: { headers: 10_000, body: 30_000, write: 30_000, keepAlive: 65_000 },
     })
     expect(config.shutdown).toEqual({ delay: 0, grace: 25_000 })
-    expect(config.listen.admin).toEqual({ address: '127.0.0.1:9180' })
+    expect(config.listen.admin).toEqual({ address: '127.0.0.1:9180', profiles: false })
     expect(config.rest).toEqual({ path: '/' })
   })
 })
@@ -258,6 +258,34 @@ describe('unknown keys', () => {
       ['warning', 'config/unknown-key', 'indx'],
     ])
     expect(brief(faults('indx: 1\nindex: 5', { lenient: true }))).toEqual(['2:8 config/wrong-type index'])
+  })
+})
+
+describe('profiles without a token', () => {
+  const exposed = ['1:30 config/public-without-auth listen.admin.profiles']
+
+  it('are an error where they are switched on, on loopback and with --insecure too (reliability T29)', () => {
+    const text = 'listen: { admin: { profiles: true } }'
+    expect(brief(faults(text))).toEqual(exposed)
+    expect(brief(faults(text, { insecure: true }))).toEqual(exposed)
+    expect(faults(text).map(({ message }) => message)).toEqual([
+      '"listen.admin.profiles" is true, and profiles hold what is in memory: set "listen.admin.token" too',
+    ])
+  })
+
+  it('are an error beside others, and from a variable', () => {
+    expect(brief(faults('listen: { admin: { profiles: true } }\nindx: 1'))).toEqual([
+      ...exposed,
+      '2:1 config/unknown-key indx',
+    ])
+    const fromVariable = faults('index: true', { env: { NATS_EDGE_LISTEN_ADMIN_PROFILES: 'true' } })
+    expect(fromVariable.map(({ code }) => code)).toEqual(['config/public-without-auth'])
+  })
+
+  it('are none when they are off, or have a token', () => {
+    expect(load('listen: { admin: { profiles: false } }').config.listen.admin.profiles).toBe(false)
+    const guarded = load('listen: { admin: { profiles: true, token: { env: TOKEN } } }', { env: { TOKEN: 'a' } })
+    expect(guarded.config.listen.admin).toMatchObject({ profiles: true, token: 'a' })
   })
 })
 

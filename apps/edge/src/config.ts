@@ -11,6 +11,7 @@ import type { RestConfig } from './config/rest-schema.ts'
 import type { WireListenConfig } from './config/wire-listen-schema.ts'
 import type { WireConfig } from './config/wire-schema.ts'
 import { exposedAddresses } from './config/exposed-address.ts'
+import { exposedProfiles } from './config/exposed-profile.ts'
 import { findConfigFile } from './config/search-path.ts'
 import { resolveSecrets } from './config/secret.ts'
 import { parseSource } from './config/source.ts'
@@ -85,6 +86,7 @@ export interface ListenConfig {
     readonly address: string
     readonly hosts?: readonly string[] | undefined
     readonly token?: string | undefined
+    readonly profiles: boolean
   }
   readonly wire: WireListenConfig
 }
@@ -163,7 +165,8 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     ...secrets.diagnostics,
   ]
   const checked = check(secrets.tree, sources.lenient ?? false)
-  const errors = [...early, ...checked.errors, ...exposedAddresses(secrets.tree, sources.insecure ?? false)]
+  const exposed = [...exposedAddresses(secrets.tree, sources.insecure ?? false), ...exposedProfiles(secrets.tree)]
+  const errors = [...early, ...checked.errors, ...exposed]
   if (errors.length > 0 || checked.config === undefined) throw new ConfigError(sorted(errors))
   return { config: checked.config, tree: checked.tree, files: found, warnings: checked.warnings }
 }

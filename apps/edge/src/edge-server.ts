@@ -100,7 +100,9 @@ export class EdgeServer implements Edge {
     const admin = adminApp({
       health: this.#health,
       metrics: config.metrics.enabled ? () => this.#telemetry.families() : undefined,
+      profiles: config.listen.admin.profiles,
       token: config.listen.admin.token,
+      log,
     })
     this.#publicListener = this.#listener('public', app, count, publicHostCheck(this.#addresses))
     this.#adminListener = this.#listener('admin', admin, count, adminHostCheck(config, this.#addresses))

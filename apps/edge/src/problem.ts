@@ -7,6 +7,7 @@ const statusOfCode = {
   unauthorized: 401,
   not_found: 404,
   slow_request: 408,
+  profile_running: 409,
   uri_too_long: 414,
   wrong_host: 421,
   upgrade_required: 426,

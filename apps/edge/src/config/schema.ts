@@ -83,12 +83,18 @@ const listen: z.ZodType<ListenConfig> = z.strictObject({
     .prefault({}),
   admin: z
     .strictObject({
-      address: address.prefault('127.0.0.1:9180').describe('Health and metrics. Beyond loopback needs token.'),
+      address: address
+        .prefault('127.0.0.1:9180')
+        .describe('Health, metrics and profiles. Beyond loopback needs token.'),
       hosts: z
         .array(z.string().min(1))
         .optional()
         .describe('Names that Host may have. Default on loopback: localhost, 127.0.0.1, [::1]; elsewhere any.'),
-      token: secret.optional().describe('Bearer token for /metrics and verbose health.'),
+      token: secret.optional().describe('Bearer token for /metrics, profiles and verbose health.'),
+      profiles: z
+        .boolean()
+        .default(false)
+        .describe('true: profiles of V8 under /debug, which hold what is in memory. Needs token.'),
     })
     .prefault({}),
   wire: wireListenSchema.prefault({}),
