@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFile } from 'node:child_process'
-import { readdirSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -88,11 +88,11 @@ function untilRunning(adminUrl: string): Promise<true> {
 
 /** Takes a profile while the edge answers one request after the other. */
 async function underLoad({ url, adminUrl }: ServedEdge, path: string): Promise<Response> {
-  let done = false
+  const load = { isOver: false }
   const profile = ask(adminUrl, path).finally(() => {
-    done = true
+    load.isOver = true
   })
-  while (!done) await (await fetch(`${url}/`)).text()
+  while (!load.isOver) await (await fetch(`${url}/`)).text()
   return profile
 }
 
@@ -230,6 +230,9 @@ describe('profiles', () => {
 
   it('are only described to HEAD, and not given to a WebSocket handshake', async () => {
     const each = await started()
+    // While it runs, who asks for another one is refused.
+    askRaw(each.adminUrl, '/debug/cpu?seconds=60')
+    await untilRunning(each.adminUrl)
     for (const path of paths) {
       const described = await ask(each.adminUrl, path, { method: 'HEAD' })
       expect(described.status).toBe(200)
@@ -290,6 +293,14 @@ describe('one profile at a time', () => {
     expect(each.lines).toContainEqual(expect.objectContaining({ msg: 'request', route: path, status: 499 }))
   })
 
+  it('lets V8 stop looking once who asked has left', async () => {
+    const each = await started()
+    const leaving = askRaw(each.adminUrl, '/debug/cpu?seconds=60')
+    await until('V8 looks', () => threads().includes(profilerThread))
+    leaving.destroy()
+    await until('V8 has stopped', () => !threads().includes(profilerThread))
+  })
+
   it('ends when who reads a snapshot leaves, and its file is gone', async () => {
     const { each, adminUrl } = await served()
     const leaving = askRaw(adminUrl, '/debug/heap-snapshot')
@@ -303,6 +314,14 @@ describe('one profile at a time', () => {
     expect(each.err).not.toContain('"level":"error"')
   })
 })
+
+const profilerThread = 'v8:ProfEvntProc'
+
+/** Names of the threads of this process. */
+function threads(): readonly string[] {
+  const folder = '/proc/self/task'
+  return readdirSync(folder).map((id) => readFileSync(join(folder, id, 'comm'), 'utf8').trim())
+}
 
 /** Files of snapshots the process still has open, whatever they are called in the file system by now. */
 function openSnapshots(each: EdgeProcess): readonly string[] {
