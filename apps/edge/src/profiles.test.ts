@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -168,6 +168,7 @@ describe('a profile of a running edge', () => {
     expect(strings.join('\n')).toContain(token)
     expect(strings).toContain('EdgeServer')
     expect(readdirSync(folder)).toEqual([])
+    rmdirSync(folder)
   })
 
   it('that is a snapshot waits for a slow reader outside of memory', async () => {
