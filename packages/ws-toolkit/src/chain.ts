@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Principal } from '@nats-edge/wire-parser'
+import type { Connection } from './connection.ts'
 import type { WsEvent } from './event.ts'
 import type { PlacedCircuit } from './middleware/circuit.ts'
 import type { WsRequest } from './request.ts'
@@ -27,6 +29,11 @@ export interface Part {
   readonly mount?: ((site: Site) => void) | undefined
   /** The circuits it keeps, for the numbers of the gateway. */
   readonly circuits?: (() => Iterable<PlacedCircuit>) | undefined
+  /**
+   * Called by `updatePrincipals()` for each connection of its channel whose principal was replaced, with the one before;
+   * and for each that is about to be ended, which still has it.
+   */
+  readonly principalChanged?: ((connection: Connection, before: Principal) => void) | undefined
   /** Called when the gateway has closed: ends timers and lets go of stores. */
   readonly close?: (() => void | Promise<void>) | undefined
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Principal } from '@nats-edge/wire-parser'
 import type { Context, MiddlewareHandler } from 'hono'
 import { compose, type Chain, type Handler, type Middleware, type Part, type Site } from './chain.ts'
 import { resolveChannelOptions, type ChannelOptions, type ResolvedChannelOptions } from './channel-options.ts'
 import type { AnsweringDispatcher, ChannelRuntime } from './channel-runtime.ts'
+import type { Connection } from './connection.ts'
 import { connectionGone } from './connection-opening.ts'
 import { ChannelCounters } from './counters.ts'
 import { enter, type Arrival } from './entrance.ts'
@@ -62,6 +64,8 @@ export interface BuiltChannel {
   /** What is around its requests and answers them. */
   parts(): ReadonlySet<Part>
   freeze(gateway: GatewayPart): FrozenChannel
+  /** Tells its parts that a connection has another principal, or is to end. */
+  principalChanged(connection: Connection, before: Principal): void
   close(): Promise<void>
 }
 
@@ -84,6 +88,8 @@ export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
   // Only to find what is there twice, or malformed, when it is added.
   readonly #patterns = new Router<true>()
   #default: Chain<U> | undefined
+  #observe: GatewayPart['observe']
+  #heeding: readonly Part[] = []
   #ownFlushList: FlushList | undefined
 
   constructor(path: string, options: ChannelOptions<U>, isFrozen: () => boolean) {
@@ -129,6 +135,8 @@ export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
     const { isPlain, registry, heartbeat, rooms, observe, sendAway } = gateway
     this.#ownFlushList = options.batchMs === 0 ? undefined : new FlushList(options.batchMs)
     heartbeat.heed(options)
+    this.#observe = observe
+    this.#heeding = [...this.parts()].filter((part) => part.principalChanged !== undefined)
     this.#mountParts(observe)
     const runtime: ChannelRuntime<U> = {
       path,
@@ -148,6 +156,17 @@ export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
     const route = routeFor(gateway.socketOptions(path, socketLimits(options)))
     const entry = { runtime, http: this.#http, route }
     return { route, enter: (c, arrival) => enter(c, entry, arrival) }
+  }
+
+  principalChanged(connection: Connection, before: Principal): void {
+    for (const part of this.#heeding) {
+      try {
+        part.principalChanged?.(connection, before)
+      } catch (error) {
+        // One that fails must not keep the others, or other connections, as they were.
+        this.#observe?.({ type: 'handler.failed', channel: this.path, handler: 'principalChanged', error })
+      }
+    }
   }
 
   /** Ends whatever its middleware and backends hold. */

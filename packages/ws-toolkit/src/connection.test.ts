@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Principal } from '@nats-edge/wire-parser'
 import { describe, expect, it, vi } from 'vitest'
 import type { ChannelOptions } from './channel-options.ts'
 import {
@@ -11,7 +12,7 @@ import {
   type Rig,
   type TestClient,
 } from './gateway.test-support.ts'
-import { jsonCodec, jsonRpc, sharedFrame, type Connection } from './index.ts'
+import { jsonCodec, jsonRpc, sharedFrame, type Connection, type Middleware } from './index.ts'
 import { gate } from './upgrade/hosts.test-support.ts'
 
 /** A channel whose connections the test gets hold of. */
@@ -298,6 +299,66 @@ describe('a connection', () => {
     expect(await clients.get('goes')?.closed).toStrictEqual({ code: 4002, reason: 'no longer permitted' })
     await vi.waitFor(() => expect(gateway.registry.size).toBe(3))
     expect([...gateway.registry].map(({ principal }) => principal?.name)).toStrictEqual(['stays', 'changed', undefined])
+  })
+
+  it('tells the parts of its channel when its principal is replaced, and before it ends (F4)', async () => {
+    const told: string[] = []
+    const failure = new Error('a part that fails')
+    const hearing = (part: string, fails: boolean): Middleware<undefined> =>
+      Object.assign((_request: unknown, next: () => unknown) => next(), {
+        principalChanged: ({ path, principal, state }: Connection, before: Principal) => {
+          told.push(`${part} ${path} ${before.name} to ${principal?.name}, ${state}`)
+          if (fails) throw failure
+        },
+      })
+    const { gateway, connect, events } = await startGateway(
+      (gateway) => {
+        const twice = hearing('route', false)
+        const channel = gateway.channel('/a/:name').use(hearing('use', true))
+        channel.route('text', twice, () => 'x').default(twice, () => 'x')
+        gateway.channel('/b/:name').default(hearing('other', false), () => 'x')
+      },
+      { principal: (c) => principalOf(c.req.path.slice(3)) },
+    )
+    for (const path of ['/a/stays', '/a/changes', '/b/goes']) await connect(path)
+    gateway.updatePrincipals((principal) => {
+      if (principal.name === 'goes') return undefined
+      return principal.name === 'changes' ? { ...principal, name: 'changed' } : principal
+    })
+    expect(told).toStrictEqual([
+      'use /a/:name changes to changed, open',
+      'route /a/:name changes to changed, open',
+      'other /b/:name goes to goes, open',
+    ])
+    expect(events).toContainEqual({
+      type: 'handler.failed',
+      channel: '/a/:name',
+      handler: 'principalChanged',
+      error: failure,
+    })
+  })
+
+  it('has its principal replaced while its last requests run', async () => {
+    let finish: (() => void) | undefined
+    const seen: (string | undefined)[] = []
+    const { gateway, connect } = await startGateway(
+      (gateway) =>
+        gateway.channel('/').default(async ({ connection }) => {
+          await new Promise<void>((resolve) => (finish = resolve))
+          seen.push(connection.principal?.name)
+        }),
+      { principal: () => principalOf('ann') },
+    )
+    const client = await connect('/')
+    client.send('x')
+    await vi.waitFor(() => expect(finish).toBeDefined())
+    const [connection] = gateway.registry
+    void connection?.close(1000, '', { wait: new AbortController().signal })
+    expect(connection?.state).toBe('closing')
+    expect(gateway.updatePrincipals((principal) => ({ ...principal, name: 'reduced' }))).toBe(0)
+    finish?.()
+    expect(await client.closed).toStrictEqual({ code: 1000, reason: '' })
+    expect(seen).toStrictEqual(['reduced'])
   })
 
   it('counts subscriptions up to its limit', async () => {

@@ -8,6 +8,7 @@ export type HookName =
   | 'onOpen'
   | 'onDisconnect'
   | 'onAbort'
+  | 'principalChanged'
   | 'dispatcher'
   | 'handler'
   | 'codec'

@@ -133,18 +133,23 @@ class Gateway implements WsGateway {
 
   kick(select: (connection: ConnectionInfo) => boolean, reason: string): number {
     const goodbye: Goodbye = { code: closeCode.kicked, reason, cause: 'kicked' }
-    return this.#shutWhere((connection) => select(this.#infoOf(connection)), goodbye)
+    const isMeant = (connection: LiveConnection): boolean =>
+      connection.state === 'open' && select(this.#infoOf(connection))
+    return this.#shutWhere(isMeant, goodbye)
   }
 
   updatePrincipals(next: (principal: Principal) => Principal | undefined): number {
     const known = new Map<Principal, Principal | undefined>()
+    const channels = new Map(this.#channels.map((channel) => [channel.path, channel]))
     return this.#shutWhere(
       (connection) => {
-        const { principal } = connection
+        const { principal, path } = connection
         if (principal === undefined) return false
         if (!known.has(principal)) known.set(principal, next(principal))
         const replacement = known.get(principal)
-        if (replacement !== undefined && replacement !== principal) connection.principal = replacement
+        if (replacement === principal) return false
+        if (replacement !== undefined) connection.principal = replacement
+        channels.get(path)?.principalChanged(connection, principal)
         return replacement === undefined
       },
       { code: closeCode.refused, reason: 'no longer permitted', cause: 'kicked' },
@@ -228,7 +233,8 @@ class Gateway implements WsGateway {
   #shutWhere(select: (connection: LiveConnection) => boolean, goodbye: Goodbye): number {
     let shut = 0
     for (const connection of this.registry) {
-      if (connection.state !== 'open' || !select(connection)) continue
+      // One that is leaving may still have requests: it is asked about, and leaves as it began to.
+      if (!select(connection) || connection.state !== 'open') continue
       void connection.shut(goodbye)
       shut += 1
     }

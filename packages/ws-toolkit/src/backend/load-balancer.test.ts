@@ -3,12 +3,13 @@ import { describe, expect, it } from 'vitest'
 import type { Handler, Site } from '../chain.ts'
 import { pendingDeadlines } from '../deadline.ts'
 import {
+  TestStream,
   codeOf,
   itemsOf,
   pass,
+  principalOf,
   requestOf,
   siteOf,
-  TestStream,
   useVirtualClock,
 } from '../middleware/request.test-support.ts'
 import { WsError } from '../ws-error.ts'
@@ -249,6 +250,16 @@ describe('loadBalancer', () => {
     await balancer.close()
     expect(closed).toStrictEqual(['a', 'b'])
     expect(sites.map(({ channel }) => channel)).toStrictEqual(['/x', '/x'])
+  })
+
+  it('tells the handlers behind it that a principal has changed', () => {
+    const told: unknown[] = []
+    const hearing: Handler = Object.assign(() => 'x', { principalChanged: (...all: unknown[]) => void told.push(all) })
+    const balancer = loadBalancer({ targets: [{ handler: hearing }, { handler: one }] })
+    const { connection } = requestOf()
+    const before = principalOf('ann')
+    balancer.principalChanged?.(connection, before)
+    expect(told).toStrictEqual([[connection, before]])
   })
 
   it.each([

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Principal } from '@nats-edge/wire-parser'
 import type { Handler, Site } from '../chain.ts'
+import type { Connection } from '../connection.ts'
 import { checkKeys, whole } from '../option-check.ts'
 import type { WsRequest } from '../request.ts'
 import { Probe, type ProbeOptions } from './probe.ts'
@@ -80,6 +82,9 @@ export function loadBalancer<U = unknown>(options: LoadBalancerOptions<U>): Load
     mount: (site: Site) => {
       for (const { handler } of targets) handler.mount?.(site)
       probe?.start()
+    },
+    principalChanged: (connection: Connection, before: Principal) => {
+      for (const { handler } of targets) handler.principalChanged?.(connection, before)
     },
     close: async () => {
       probe?.close()
