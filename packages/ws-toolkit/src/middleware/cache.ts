@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Principal } from '@nats-edge/wire-parser'
 import type { Middleware, Next, Reply } from '../chain.ts'
+import type { Connection } from '../connection.ts'
 import { cancel, schedule } from '../deadline.ts'
 import { checkKeys, flag, hook, whole } from '../option-check.ts'
 import type { WsRequest } from '../request.ts'
+import { CacheScope } from './cache-scope.ts'
 import { Flight } from './flight.ts'
+import { OwnedKeys } from './owned-keys.ts'
 import type { RecordedReply } from './recorded-reply.ts'
-import { ReplyStore } from './reply-store.ts'
+import { ReplyStore, type StoredReply } from './reply-store.ts'
 
 export interface CacheOptions<U = unknown> {
-  /** What the answer depends on, beside channel, route and principal; '' or undefined passes by the cache. */
+  /**
+   * What the answer depends on, beside channel, parameters of the path, route, key of the message and id of the
+   * principal; '' or undefined passes by the cache.
+   */
   readonly key: (request: WsRequest<U>) => string | undefined
   /** How long an answer is kept; at 0 or less equal requests are merged, and nothing is kept. */
   readonly ttlMs: number | ((request: WsRequest<U>) => number)
@@ -20,7 +27,7 @@ export interface CacheOptions<U = unknown> {
   readonly maxBytes?: number
   /** A larger answer is not kept, and a reader of a stream may lag behind by as much. Default 1,048,576. */
   readonly maxEntryBytes?: number
-  /** Gives one principal what another asked for. Default false. */
+  /** Gives one principal what another asked for, whatever becomes of either. Default false. */
   readonly shared?: boolean
 }
 
@@ -41,14 +48,27 @@ export interface Cache<U = unknown> extends Middleware<U> {
 
 /**
  * Gives equal requests one answer: merges those under way, whatever their connections, and keeps what came. Streams are
- * shared and kept as lists. An answer goes to many, so nobody may change it; errors are not kept.
+ * shared and kept as lists. An answer goes to many, so nobody may change it; errors are not kept. What a principal was
+ * told is forgotten when `updatePrincipals()` replaces or ends it; what is `shared` is nobody's, and stays.
  */
 export function cache<U>(options: CacheOptions<U>): Cache<U> {
   checkKeys('cache', options, ['key', 'ttlMs', 'staleMs', 'maxEntries', 'maxBytes', 'maxEntryBytes', 'shared'])
   if (hook('cache.key', options.key) === undefined) throw new TypeError('cache.key: is missing')
   const store = new AnswerCache(options)
   const middleware: Middleware<U> = (request, next) => store.answer(request, next)
-  return Object.assign(middleware, { stats: () => store.stats(), close: () => store.close() })
+  return Object.assign(middleware, {
+    stats: () => store.stats(),
+    principalChanged: (_connection: Connection, before: Principal) => store.forget(before.id),
+    close: () => store.close(),
+  })
+}
+
+/** A call under way. */
+interface Call<U> {
+  readonly flight: Flight<U>
+  readonly owner: string | undefined
+  /** Whoever asked may not be told the same again. */
+  isForgotten: boolean
 }
 
 class AnswerCache<U> {
@@ -56,9 +76,10 @@ class AnswerCache<U> {
   readonly #ttlOf: (request: WsRequest<U>) => number
   readonly #staleMs: number
   readonly #maxEntryBytes: number
-  readonly #isShared: boolean
+  readonly #scope: CacheScope
   readonly #store: ReplyStore
-  readonly #flights = new Map<string, Flight<U>>()
+  readonly #calls = new Map<string, Call<U>>()
+  readonly #owned = new OwnedKeys()
   #hits = 0
   #staleHits = 0
   #merged = 0
@@ -74,7 +95,7 @@ class AnswerCache<U> {
     this.#ttlOf = typeof ttlMs === 'function' ? ttlMs : () => ttlMs
     this.#staleMs = whole('cache.staleMs', options.staleMs ?? 0, 0)
     this.#maxEntryBytes = whole('cache.maxEntryBytes', options.maxEntryBytes ?? 1_048_576)
-    this.#isShared = flag('cache.shared', options.shared ?? false)
+    this.#scope = new CacheScope(flag('cache.shared', options.shared ?? false))
     const maxEntries = whole('cache.maxEntries', options.maxEntries ?? 10_000)
     this.#store = new ReplyStore(maxEntries, whole('cache.maxBytes', options.maxBytes ?? 67_108_864, 1, 2 ** 40))
   }
@@ -82,7 +103,7 @@ class AnswerCache<U> {
   answer(request: WsRequest<U>, next: Next<U>): Reply {
     const asked = this.#isClosed ? undefined : this.#options.key(request)
     if (asked === undefined || asked === '') return next()
-    const key = this.#fullKey(request, asked)
+    const key = this.#scope.keyOf(request, asked)
     const now = performance.now()
     const stored = this.#store.get(key, now)
     if (stored !== undefined) {
@@ -90,10 +111,10 @@ class AnswerCache<U> {
       if (stored.freshUntil <= now) this.#refresh(key, request, next, stored.staleUntil - now)
       return replay(stored, request)
     }
-    const flight = this.#flights.get(key)
-    if (flight !== undefined) {
+    const call = this.#calls.get(key)
+    if (call !== undefined) {
       this.#merged += 1
-      return flight.join(request)
+      return call.flight.join(request)
     }
     this.#misses += 1
     return this.#open(key, request).start(request, next)
@@ -110,17 +131,30 @@ class AnswerCache<U> {
     }
   }
 
+  /** Drops what a principal was told. Who waits for it gets it, as they asked before; it is not kept, and nobody joins. */
+  forget(owner: string): void {
+    this.#store.deleteOwned(owner)
+    for (const key of this.#owned.of(owner)) {
+      const call = this.#calls.get(key)
+      if (call === undefined) continue
+      this.#leave(key, call)
+      call.isForgotten = true
+      call.flight.release()
+    }
+  }
+
   close(): void {
     this.#isClosed = true
     this.#store.clear()
-    for (const flight of this.#flights.values()) flight.release()
-    this.#flights.clear()
+    for (const { flight } of this.#calls.values()) flight.release()
+    this.#calls.clear()
+    this.#owned.clear()
   }
 
   /** Fetches a newer answer on nobody's account; gives up when the old one cannot be used any more. */
   #refresh(key: string, request: WsRequest<U>, next: Next<U>, usableMs: number): void {
     this.#staleHits += 1
-    if (this.#flights.has(key)) return
+    if (this.#calls.has(key)) return
     let isOver = false
     const flight = this.#open(key, request, () => {
       isOver = true
@@ -132,28 +166,34 @@ class AnswerCache<U> {
   }
 
   #open(key: string, request: WsRequest<U>, onClosed?: () => void): Flight<U> {
-    const owner = {
-      landed: (reply: RecordedReply): void => this.#keep(key, reply, this.#ttlOf(request)),
-      closed: (): void => {
-        if (this.#flights.get(key) === flight) this.#flights.delete(key)
-        onClosed?.()
+    const flight = new Flight<U>(
+      {
+        landed: (reply: RecordedReply): void => {
+          if (!call.isForgotten) this.#keep(key, { ...reply, owner: call.owner }, this.#ttlOf(request))
+        },
+        closed: (): void => {
+          this.#leave(key, call)
+          onClosed?.()
+        },
       },
-    }
-    const flight = new Flight<U>(owner, this.#maxEntryBytes)
-    this.#flights.set(key, flight)
+      this.#maxEntryBytes,
+    )
+    const call: Call<U> = { flight, owner: this.#scope.ownerOf(request.connection), isForgotten: false }
+    this.#calls.set(key, call)
+    this.#owned.add(call.owner, key)
     return flight
   }
 
-  #keep(key: string, reply: RecordedReply, ttlMs: number): void {
+  #leave(key: string, call: Call<U>): void {
+    if (this.#calls.get(key) !== call) return
+    this.#calls.delete(key)
+    this.#owned.delete(call.owner, key)
+  }
+
+  #keep(key: string, reply: Omit<StoredReply, 'freshUntil' | 'staleUntil'>, ttlMs: number): void {
     if (this.#isClosed || !(ttlMs > 0)) return
     const freshUntil = performance.now() + ttlMs
     this.#store.set(key, { ...reply, freshUntil, staleUntil: freshUntil + this.#staleMs })
-  }
-
-  // The length of the id keeps one principal from naming itself into the keys of another.
-  #fullKey({ connection, route }: WsRequest<U>, key: string): string {
-    const id = this.#isShared ? undefined : connection.principal?.id
-    return `${connection.path}\n${route}\n${id === undefined ? '' : `${id.length}:${id}`}\n${key}`
   }
 }
 

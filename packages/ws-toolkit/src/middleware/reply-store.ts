@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { LruMap } from '@nats-edge/wire-parser'
+import { OwnedKeys } from './owned-keys.ts'
 import type { RecordedReply } from './recorded-reply.ts'
 
 /** A reply with its times, of a monotonic clock. */
 export interface StoredReply extends RecordedReply {
   readonly freshUntil: number
   readonly staleUntil: number
+  /** The id of the principal it was for; undefined: anybody's. */
+  readonly owner: string | undefined
 }
 
 // What an entry takes beside its reply and its key.
@@ -14,6 +17,7 @@ const overheadBytes = 200
 /** Replies by key, of which the most recently used are kept. */
 export class ReplyStore {
   readonly #entries = new LruMap<string, StoredReply>()
+  readonly #owned = new OwnedKeys()
   readonly #maxEntries: number
   readonly #maxBytes: number
   #bytes = 0
@@ -42,6 +46,7 @@ export class ReplyStore {
   set(key: string, entry: StoredReply): void {
     this.delete(key)
     this.#entries.set(key, entry)
+    this.#owned.add(entry.owner, key)
     this.#bytes += costOf(key, entry)
     while (this.#entries.size > this.#maxEntries || this.#bytes > this.#maxBytes) {
       if (this.#entries.oldest === undefined) return
@@ -51,11 +56,18 @@ export class ReplyStore {
 
   delete(key: string): void {
     const entry = this.#entries.delete(key)
-    if (entry !== undefined) this.#bytes -= costOf(key, entry)
+    if (entry === undefined) return
+    this.#owned.delete(entry.owner, key)
+    this.#bytes -= costOf(key, entry)
+  }
+
+  deleteOwned(owner: string): void {
+    for (const key of this.#owned.of(owner)) this.delete(key)
   }
 
   clear(): void {
     this.#entries.clear()
+    this.#owned.clear()
     this.#bytes = 0
   }
 }

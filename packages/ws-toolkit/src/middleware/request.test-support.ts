@@ -11,6 +11,7 @@ import { WsError } from '../ws-error.ts'
 export interface TestConnection {
   readonly id?: string
   readonly path?: string
+  readonly params?: Readonly<Record<string, string>>
   readonly ip?: string
   readonly principal?: Principal | undefined
   readonly traceparent?: string | undefined
@@ -36,7 +37,7 @@ let count = 0
 /** Makes a real request of a connection of which only the facts are there. */
 export function requestOf(facts: TestFacts = {}): TestRequest {
   count += 1
-  const connection = { id: `c${count}`, path: '/test', ip: '192.0.2.1', state: 'open', ...facts.connection }
+  const connection = { id: `c${count}`, path: '/test', params: {}, ip: '192.0.2.1', state: 'open', ...facts.connection }
   const replies: { value: unknown; options: SendOptions | undefined }[] = []
   const run = new RequestRun<unknown>(
     {
