@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { busFrom } from '@nats-edge/wire-parser/bus'
-import type { Bus } from '@nats-edge/wire-parser'
+import type { Bus, Principal } from '@nats-edge/wire-parser'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { beforeEach, describe, expect, inject, it } from 'vitest'
 import { jsonCodec, jsonRpc } from '../index.ts'
@@ -171,27 +171,79 @@ describe.each(inject('natsServers'))('natsSubscribe over nats-server $version', 
   })
 
   it('asks again when the principal has changed, and closes with 4002 without permission (F4)', async () => {
-    const { edge } = await start({ authorize: async (principal) => principal?.name !== 'gone' })
+    const decisions: ((isAllowed: boolean) => void)[] = []
+    const { edge, backend } = await start({
+      authorize: (principal) => principal?.name === 'ann' || new Promise((resolve) => decisions.push(resolve)),
+    })
     const client = await edge.open('/json', 'ann')
     await ask(client, { type: 'sub', id: 1, data: 'quote.A' })
-    const replace = (name: string, rules?: PermissionRules): void => {
-      edge.gateway.updatePrincipals(() => principalOf(name, rules))
-    }
-    replace('ann', { subscribe: { allow: ['quote.>'] } })
+    edge.gateway.updatePrincipals(() => principalOf('new', { subscribe: { allow: ['quote.>'] } }))
+    expect(decisions).toHaveLength(1)
     // Until it is known, nothing is delivered.
     peer.publish('quote.A', '1')
-    await peer.flush()
-    await nats.flush()
+    await until('the message to be kept back', () => backend.stats().denied === 1)
+    decisions.shift()?.(true)
     peer.publish('quote.A', '2')
     expect(JSON.parse(await client.next())).toMatchObject({ data: { data: 2 } })
-    replace('gone')
-    peer.publish('quote.A', '3')
+    edge.gateway.updatePrincipals(() => principalOf('gone'))
+    decisions.shift()?.(false)
     expect(await client.code).toBe(4002)
-    const second = await edge.open('/json', 'bob')
-    await ask(second, { type: 'sub', id: 1, data: 'quote.A' })
-    replace('bob', { subscribe: { deny: ['quote.>'] } })
-    peer.publish('quote.A', '4')
-    expect(await second.code).toBe(4002)
+    expect(backend.stats().subscriptions).toBe(0)
+  })
+
+  it('takes away at once what the new principal may not have, though nothing is delivered (F4)', async () => {
+    const { edge, backend, subscriptions } = await start()
+    const client = await edge.open('/json', 'ann')
+    const other = await edge.open('/json', 'bob')
+    for (const data of ['quote.A', 'quote.B']) await ask(client, { type: 'sub', id: 1, data })
+    await ask(other, { type: 'sub', id: 1, data: 'quote.A' })
+    const deny = { subscribe: { deny: ['quote.B'] } }
+    const changed = (principal: Principal): Principal =>
+      principal.name === 'ann' ? principalOf('ann', deny) : principal
+    expect(edge.gateway.updatePrincipals(changed)).toBe(0)
+    expect(backend.stats()).toMatchObject({ subscriptions: 1, upstreams: 1 })
+    expect(await client.code).toBe(4002)
+    peer.publish('quote.A', '1')
+    expect(JSON.parse(await other.next())).toMatchObject({ data: { data: 1 } })
+    expect(subscriptions.live()).toBe(2)
+    // Five seconds, so once is enough.
+    if (binary !== inject('natsServers').at(-1)) return
+    await until('the subscription at the broker to end', () => subscriptions.live() === 1)
+  }, 60_000)
+
+  it('leaves what the new principal may have as it is', async () => {
+    const { edge, backend } = await start()
+    const client = await edge.open('/json', 'ann')
+    for (const data of ['quote.A', 'quote.*']) await ask(client, { type: 'sub', id: 1, data })
+    edge.gateway.updatePrincipals(() => principalOf('ann', { subscribe: { deny: ['quote.SECRET'] } }))
+    expect(backend.stats().subscriptions).toBe(2)
+    for (const symbol of ['SECRET', 'B']) peer.publish(`quote.${symbol}`, '1')
+    expect(JSON.parse(await client.next())).toMatchObject({ data: { subject: 'quote.B' } })
+    expect(backend.stats().denied).toBe(1)
+  })
+
+  it('refuses who loses the permission while it is being asked about', async () => {
+    const decisions: ((isAllowed: boolean) => void)[] = []
+    const { edge, backend } = await start({
+      authorize: (principal) => principal?.name === 'ann' && new Promise((resolve) => decisions.push(resolve)),
+    })
+    const client = await edge.open('/json', 'ann')
+    client.ws.send(JSON.stringify({ type: 'sub', id: 1, data: 'quote.A' }))
+    await until('the question', () => decisions.length === 1)
+    edge.gateway.updatePrincipals(() => principalOf('gone'))
+    decisions[0]?.(true)
+    expect(JSON.parse(await client.next())).toMatchObject({ error: { code: 'forbidden' } })
+    expect(backend.stats().subscriptions).toBe(0)
+  })
+
+  it('asks again at the next delivery where a principal was set in another way', async () => {
+    const { edge } = await start()
+    const client = await edge.open('/json', 'ann')
+    await ask(client, { type: 'sub', id: 1, data: 'quote.A' })
+    for (const connection of edge.gateway.registry)
+      connection.principal = principalOf('ann', { subscribe: { deny: ['>'] } })
+    peer.publish('quote.A', '1')
+    expect(await client.code).toBe(4002)
   })
 
   it('subscribes connections from the server side', async () => {
@@ -209,6 +261,10 @@ describe.each(inject('natsServers'))('natsSubscribe over nats-server $version', 
     await nats.flush()
     peer.publish('quote.A', '1')
     expect(JSON.parse(await client.next())).toEqual({ type: 'quote', data: { subject: 'quote.A', data: 1 } })
+    const another = await edge.open('/json', 'ann')
+    await until('both subscriptions', () => backend.stats().subscriptions === 2)
+    edge.gateway.updatePrincipals(() => principalOf('ann', { subscribe: { deny: ['>'] } }))
+    expect(await another.code).toBe(4002)
   })
 })
 

@@ -49,7 +49,8 @@ export interface NatsSubscribe<U = unknown> extends Handler<U> {
 
 /**
  * Lets clients subscribe: answered once messages arrive, with one subscription at the broker for all who want the same.
- * Permission is asked for again when the principal of a connection changes; without it the connection is closed (4002).
+ * Permission is asked for again at once after `updatePrincipals()`, and at the next delivery where a principal was set in
+ * another way; without it the connection is closed (4002).
  */
 export function natsSubscribe<U = unknown>(nats: NatsSource, options: NatsSubscribeOptions<U>): NatsSubscribe<U> {
   checkKeys('natsSubscribe', options, ['allow', 'perConnection', 'authorize', 'subject', 'as', 'event'])
@@ -78,11 +79,14 @@ export function natsSubscribe<U = unknown>(nats: NatsSource, options: NatsSubscr
     subscriptions.remove(connection, pattern)
     return answer(connection, pattern)
   }
+  const principalChanged = (connection: Connection): void => subscriptions.recheck(connection)
   return Object.assign(handler, {
-    unsubscribe,
+    // Where only the server subscribes, this is what the channel knows of.
+    unsubscribe: Object.assign(unsubscribe, { principalChanged }),
     subscribe: async (connection: Connection<U>, subject: string) =>
       subscriptions.add(connection, checkedPattern(subject)),
     mount: (site: Site) => subscriptions.mount(site),
+    principalChanged,
     stats: () => subscriptions.stats(),
     close: () => subscriptions.close(),
   })

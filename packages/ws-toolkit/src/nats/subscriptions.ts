@@ -62,7 +62,8 @@ export class Subscriptions {
     const { principal } = connection
     if (!(await this.#rules.permits(connection, pattern))) throw refusal(connection)
     this.#checkOpen()
-    // Whoever it is by now is asked about at the first delivery.
+    // Somebody else by now: what was found out says nothing about them.
+    if (connection.principal !== principal) return this.add(connection, pattern)
     const coverage = principal?.permissions.covers('subscribe', pattern) ?? 'all'
     if (coverage === 'none') throw refusal(connection)
     if (connection.state === 'closed') throw new WsError('closed')
@@ -82,6 +83,14 @@ export class Subscriptions {
   remove(connection: Connection, pattern: Pattern): void {
     const seat = this.#holdings.get(connection.id)?.seats.get(pattern)
     if (seat !== undefined) this.#stand(seat)
+  }
+
+  /** Asks again for all that a connection has, where it has another principal than was asked about. */
+  recheck(connection: Connection): void {
+    for (const seat of this.#holdings.get(connection.id)?.seats.values() ?? []) {
+      // The first that is taken away takes all others with it.
+      if (seat.topic.seats.has(seat) && seat.principal !== connection.principal) this.#checkAgain(seat)
+    }
   }
 
   close(): void {
