@@ -105,7 +105,7 @@ const cache = z
       .string()
       .min(1)
       .exactOptional()
-      .describe('Template of what the answer depends on. Default the whole message.'),
+      .describe('Template of what else the answer depends on. Default the whole message.'),
     ttl: duration.describe('How long an answer is kept; 0 only merges equal requests under way.'),
     stale: duration.exactOptional().describe('How long an older answer is given meanwhile. Default 0.'),
     maxEntries: positive.exactOptional().describe('Answers kept. Default 10000.'),

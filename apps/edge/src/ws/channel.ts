@@ -17,6 +17,7 @@ import type { RouteConfig, TargetConfig } from '../config/ws-backend-schema.ts'
 import type { ChannelConfig, ChannelRoomConfig, CodecConfig } from '../config/ws-schema.ts'
 import { requestIdOf } from '../request-id.ts'
 import { problemResponse } from '../problem.ts'
+import { cacheBasis } from './cache-basis.ts'
 import type { ClientData } from './client-data.ts'
 import { httpMiddlewareOf, middlewareOf } from './middleware.ts'
 import type { NatsTools } from './nats-route.ts'
@@ -40,7 +41,8 @@ export function addChannel(gateway: WsGateway, name: string, config: ChannelConf
   const place: ConfigPath = ['channels', name]
   const { codec: codecConfig = { type: 'raw' }, room, http, use, routes = {}, default: fallback, ...options } = config
   const wording: Wording = { config: codecConfig, codec: placed([...place, 'codec'], () => codecOf(codecConfig)) }
-  const builder = new RouteBuilder({ ...tools, rooms: gateway.rooms, wording })
+  const basis = cacheBasis(config)
+  const builder = new RouteBuilder({ ...tools, rooms: gateway.rooms, wording, basis })
   const roomOf = room && placed([...place, 'room'], () => roomNameOf(room, tools))
   const own: ChannelOptions<ClientData> = {
     maxMessageBytes: defaultMaxMessageBytes,
@@ -52,7 +54,7 @@ export function addChannel(gateway: WsGateway, name: string, config: ChannelConf
   const channel = placed(place, () => gateway.channel<ClientData>(channelPath(name), own))
   const before = httpMiddlewareOf([...place, 'http'], http, options)
   if (before.length > 0) channel.http(...before)
-  const around = middlewareOf([...place, 'use'], use)
+  const around = middlewareOf([...place, 'use'], use, basis)
   if (around.length > 0) channel.use(...around)
   for (const [pattern, route] of inOrder(routes)) {
     const path = [...place, 'routes', pattern]

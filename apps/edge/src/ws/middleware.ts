@@ -21,15 +21,20 @@ import {
 import type { MiddlewareHandler } from 'hono'
 import type { ConfigPath } from '../config/tree.ts'
 import type { DelayConfig, HttpUseConfig, UseConfig } from '../config/ws-middleware-schema.ts'
+import type { CacheBasis } from './cache-basis.ts'
 import type { ClientData } from './client-data.ts'
 import { placed } from './option-place.ts'
 import { requestText } from './request-text.ts'
 
-/** Makes the middleware of a list; throws OptionFault. */
-export function middlewareOf(path: ConfigPath, list: readonly UseConfig[] = []): Middleware<ClientData>[] {
-  return list.map((each, index) => {
+/** Makes the middleware of a list, for routes that take `basis` from clients; throws OptionFault. */
+export function middlewareOf(
+  path: ConfigPath,
+  list: readonly UseConfig[] | undefined,
+  basis: CacheBasis,
+): Middleware<ClientData>[] {
+  return (list ?? []).map((each, index) => {
     const name = Object.keys(each)[0] ?? ''
-    return placed([...path, index, name], () => oneMiddleware(each))
+    return placed([...path, index, name], () => oneMiddleware(each, basis))
   })
 }
 
@@ -39,7 +44,7 @@ export function delayOf(config: DelayConfig | undefined): Delay | undefined {
   return typeof config === 'number' ? linear(config) : exponential(config)
 }
 
-function oneMiddleware(config: UseConfig): Middleware<ClientData> {
+function oneMiddleware(config: UseConfig, basis: CacheBasis): Middleware<ClientData> {
   if (config.rateLimit !== undefined) {
     const { key, ...options } = config.rateLimit
     return rateLimit({ ...options, ...(key !== undefined && { key: scopeOf(key) }) })
@@ -60,7 +65,7 @@ function oneMiddleware(config: UseConfig): Middleware<ClientData> {
   }
   if (config.cache !== undefined) {
     const { key, ...options } = config.cache
-    return cache<ClientData>({ ...options, key: key === undefined ? messageKey : requestText(key) })
+    return cache<ClientData>({ ...options, key: cacheKey(key === undefined ? messageKey : requestText(key), basis) })
   }
   throw new TypeError('names no middleware')
 }
@@ -68,6 +73,19 @@ function oneMiddleware(config: UseConfig): Middleware<ClientData> {
 function scopeOf(text: string): Scope<ClientData> {
   if (text === 'global' || text === 'connection' || text === 'principal') return text
   return requestText(text)
+}
+
+/** What the configuration says an answer depends on, and what it also does; '' passes by the cache. */
+function cacheKey(
+  keyOf: (request: WsRequest) => string,
+  basis: CacheBasis,
+): (request: WsRequest<ClientData>) => string {
+  return (request) => {
+    const based = basis(request)
+    if (based === undefined) return ''
+    const key = keyOf(request)
+    return key === '' ? '' : based + key
+  }
 }
 
 /** The message itself; bytes are told from a text of the same characters. */

@@ -9,6 +9,7 @@ import type {
   ServiceConfig,
 } from '../config/ws-backend-schema.ts'
 import { balanceHandler } from './balance-route.ts'
+import type { CacheBasis } from './cache-basis.ts'
 import type { ClientData } from './client-data.ts'
 import { httpHandler } from './http-route.ts'
 import { middlewareOf } from './middleware.ts'
@@ -20,6 +21,7 @@ import { socketHandler } from './socket-route.ts'
 /** What the routes of one channel are made with. */
 export interface RouteTools extends NatsTools {
   readonly rooms: Rooms
+  readonly basis: CacheBasis
   readonly wording: Wording
 }
 
@@ -36,7 +38,7 @@ export class RouteBuilder {
 
   /** Makes a chain; routes that unsubscribe come after those that subscribe. Throws OptionFault. */
   chain(path: ConfigPath, pattern: string, config: RouteConfig): Chain<ClientData> {
-    const use = middlewareOf([...path, 'use'], config.use)
+    const use = middlewareOf([...path, 'use'], config.use, this.#tools.basis)
     return [...use, placed(path, () => this.#handler(path, pattern, config))]
   }
 
