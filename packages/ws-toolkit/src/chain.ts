@@ -34,6 +34,8 @@ export interface Part {
    * and for each that is about to be ended, which still has it.
    */
   readonly principalChanged?: ((connection: Connection, before: Principal) => void) | undefined
+  /** Called when `updatePrincipals()` is done: of who has no connection to its channel it was not told. */
+  readonly principalsUpdated?: ((isConnected: (id: string) => boolean) => void) | undefined
   /** Called when the gateway has closed: ends timers and lets go of stores. */
   readonly close?: (() => void | Promise<void>) | undefined
 }

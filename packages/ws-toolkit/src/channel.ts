@@ -66,6 +66,8 @@ export interface BuiltChannel {
   freeze(gateway: GatewayPart): FrozenChannel
   /** Tells its parts that a connection has another principal, or is to end. */
   principalChanged(connection: Connection, before: Principal): void
+  /** Tells them that all have been asked about. */
+  principalsUpdated(isConnected: (id: string) => boolean): void
   close(): Promise<void>
 }
 
@@ -136,7 +138,7 @@ export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
     this.#ownFlushList = options.batchMs === 0 ? undefined : new FlushList(options.batchMs)
     heartbeat.heed(options)
     this.#observe = observe
-    this.#heeding = [...this.parts()].filter((part) => part.principalChanged !== undefined)
+    this.#heeding = [...this.parts()].filter((part) => part.principalChanged ?? part.principalsUpdated)
     this.#mountParts(observe)
     const runtime: ChannelRuntime<U> = {
       path,
@@ -159,9 +161,17 @@ export class GatewayChannel<U> implements Channel<U>, BuiltChannel {
   }
 
   principalChanged(connection: Connection, before: Principal): void {
+    this.#tell((part) => part.principalChanged?.(connection, before))
+  }
+
+  principalsUpdated(isConnected: (id: string) => boolean): void {
+    this.#tell((part) => part.principalsUpdated?.(isConnected))
+  }
+
+  #tell(hear: (part: Part) => void): void {
     for (const part of this.#heeding) {
       try {
-        part.principalChanged?.(connection, before)
+        hear(part)
       } catch (error) {
         // One that fails must not keep the others, or other connections, as they were.
         this.#observe?.({ type: 'handler.failed', channel: this.path, handler: 'principalChanged', error })

@@ -38,6 +38,12 @@ export class ConnectionRegistry implements Registry {
     return this.#byPrincipal.get(id) ?? nobody
   }
 
+  /** Whether a principal has a connection to the channel at `path`. */
+  hasPrincipal(id: string, path: string): boolean {
+    for (const connection of this.byPrincipal(id)) if (connection.path === path) return true
+    return false
+  }
+
   byTag(tag: string): Iterable<LiveConnection> {
     return this.#byTag.get(tag) ?? nobody
   }

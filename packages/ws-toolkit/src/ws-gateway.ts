@@ -141,7 +141,7 @@ class Gateway implements WsGateway {
   updatePrincipals(next: (principal: Principal) => Principal | undefined): number {
     const known = new Map<Principal, Principal | undefined>()
     const channels = new Map(this.#channels.map((channel) => [channel.path, channel]))
-    return this.#shutWhere(
+    const ended = this.#shutWhere(
       (connection) => {
         const { principal, path } = connection
         if (principal === undefined) return false
@@ -154,6 +154,10 @@ class Gateway implements WsGateway {
       },
       { code: closeCode.refused, reason: 'no longer permitted', cause: 'kicked' },
     )
+    for (const channel of this.#channels) {
+      channel.principalsUpdated((id) => this.registry.hasPrincipal(id, channel.path))
+    }
+    return ended
   }
 
   close(options: CloseGatewayOptions = {}): Promise<void> {

@@ -254,12 +254,17 @@ describe('loadBalancer', () => {
 
   it('tells the handlers behind it that a principal has changed', () => {
     const told: unknown[] = []
-    const hearing: Handler = Object.assign(() => 'x', { principalChanged: (...all: unknown[]) => void told.push(all) })
+    const hearing: Handler = Object.assign(() => 'x', {
+      principalChanged: (...all: unknown[]) => void told.push(all),
+      principalsUpdated: (...all: unknown[]) => void told.push(all),
+    })
     const balancer = loadBalancer({ targets: [{ handler: hearing }, { handler: one }] })
     const { connection } = requestOf()
     const before = principalOf('ann')
     balancer.principalChanged?.(connection, before)
-    expect(told).toStrictEqual([[connection, before]])
+    const isConnected = (): boolean => true
+    balancer.principalsUpdated?.(isConnected)
+    expect(told).toStrictEqual([[connection, before], [isConnected]])
   })
 
   it.each([

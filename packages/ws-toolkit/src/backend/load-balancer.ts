@@ -86,6 +86,9 @@ export function loadBalancer<U = unknown>(options: LoadBalancerOptions<U>): Load
     principalChanged: (connection: Connection, before: Principal) => {
       for (const { handler } of targets) handler.principalChanged?.(connection, before)
     },
+    principalsUpdated: (isConnected: (id: string) => boolean) => {
+      for (const { handler } of targets) handler.principalsUpdated?.(isConnected)
+    },
     close: async () => {
       probe?.close()
       await Promise.all(targets.map(async ({ handler }) => handler.close?.()))

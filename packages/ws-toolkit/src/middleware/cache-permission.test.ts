@@ -31,6 +31,7 @@ async function startShop(
   }
   const rig = await startGateway(
     (gateway: WsGateway) => {
+      gateway.channel('/other/channel').default(() => 'x')
       gateway
         .channel('/:tab', { codec: jsonCodec(), order: 'unordered' })
         .route('secret', middleware, async ({ connection }) => {
@@ -97,6 +98,28 @@ describe('a cached answer, once its principal has lost the permission', () => {
     expect(middleware.stats().entries).toBe(3)
     refuse('ann')
     expect(middleware.stats()).toMatchObject({ entries: 0, bytes: 0 })
+  })
+
+  it.each([
+    ['has left', 1],
+    ['is at another channel by now', 2],
+  ])('is forgotten though the principal %s', async (_where, left) => {
+    const { gateway, connect, middleware, refuse } = await startShop()
+    const client = await connect('/a?as=ann')
+    if (left === 2) await connect('/other/channel?as=ann')
+    const other = await connect('/a?as=bob')
+    for (const each of [client, other]) {
+      each.send(ask)
+      await each.next()
+    }
+    client.ws.terminate()
+    await vi.waitFor(() => expect(gateway.registry.size).toBe(left))
+    expect(middleware.stats().entries).toBe(2)
+    refuse('ann')
+    expect(middleware.stats().entries).toBe(1)
+    const later = await connect('/a?as=ann')
+    later.send(ask)
+    expect(await later.nextJson()).toMatchObject(forbidden)
   })
 
   it('is forgotten when the principal is ended, who may come back with less', async () => {

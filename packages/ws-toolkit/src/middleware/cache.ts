@@ -58,6 +58,7 @@ export function cache<U>(options: CacheOptions<U>): Cache<U> {
   const middleware: Middleware<U> = (request, next) => store.answer(request, next)
   return Object.assign(middleware, {
     stats: () => store.stats(),
+    principalsUpdated: (isConnected: (id: string) => boolean) => store.forgetUnless(isConnected),
     principalChanged: (_connection: Connection, before: Principal) => store.forget(before.id),
     close: () => store.close(),
   })
@@ -140,6 +141,13 @@ class AnswerCache<U> {
       this.#leave(key, call)
       call.isForgotten = true
       call.flight.release()
+    }
+  }
+
+  /** Drops what was told to those who have left: nobody can say whether they still may have it. */
+  forgetUnless(isConnected: (id: string) => boolean): void {
+    for (const owners of [this.#store.owners(), this.#owned.owners()]) {
+      for (const owner of owners) if (!isConnected(owner)) this.forget(owner)
     }
   }
 

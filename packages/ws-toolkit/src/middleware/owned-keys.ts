@@ -24,6 +24,10 @@ export class OwnedKeys {
     return this.#keys.get(owner) ?? none
   }
 
+  owners(): Iterable<string> {
+    return this.#keys.keys()
+  }
+
   clear(): void {
     this.#keys.clear()
   }

@@ -61,6 +61,11 @@ export class ReplyStore {
     this.#bytes -= costOf(key, entry)
   }
 
+  /** Whose replies there are; they may be deleted meanwhile. */
+  owners(): Iterable<string> {
+    return this.#owned.owners()
+  }
+
   deleteOwned(owner: string): void {
     for (const key of this.#owned.of(owner)) this.delete(key)
   }
