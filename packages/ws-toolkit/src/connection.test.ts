@@ -301,7 +301,7 @@ describe('a connection', () => {
     expect([...gateway.registry].map(({ principal }) => principal?.name)).toStrictEqual(['stays', 'changed', undefined])
   })
 
-  it('tells the parts of its channel when its principal is replaced, and before it ends (F4)', async () => {
+  it('tells the parts of its channel when its principal is replaced, and before it ends', async () => {
     const told: string[] = []
     const failure = new Error('a part that fails')
     const hearing = (part: string, fails: boolean): Middleware<undefined> =>
